@@ -1,0 +1,47 @@
+"""From argv to exit status."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from stages.sample import Fatal
+
+# Other jobs than captioning: `enhance <name> …` is the module of that name.
+JOBS = {"show": "enhance.show", "check": "enhance.check"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 done, 1 unexpected, 2 usage, 3 some files need a person (--strict, check),
+    4 configuration, credential or model, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    ranks = None
+    try:
+        if arguments and arguments[0] in JOBS:
+            return int(importlib.import_module(JOBS[arguments[0]]).main(arguments[1:]))
+        if arguments and not arguments[0].startswith("-"):
+            raise Fatal(
+                f"unknown job {arguments[0]!r}: enhance --dataset_dir DIR captions a folder; "
+                f"other jobs: {', '.join(JOBS)}",
+                2,
+            )
+        from enhance import config
+        from enhance.ranks import Ranks
+
+        settings = config.read(arguments)
+        ranks = Ranks.of_environment()
+        from enhance.run import run
+
+        return run(settings, ranks)
+    except Fatal as error:
+        # Every rank may meet the same wall: the first says so.
+        if ranks.first("fatal") if ranks else os.environ.get("RANK", "0") == "0":
+            print(f"enhance: {error}", file=sys.stderr, flush=True)
+        logging.getLogger(__name__).debug("the reason", exc_info=True)
+        return error.status
+    except KeyboardInterrupt:
+        print("enhance: interrupted", file=sys.stderr, flush=True)
+        return 130

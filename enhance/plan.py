@@ -1,0 +1,64 @@
+"""The plan of a run: what each stage would do and why. Reads texts, writes and loads nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from enhance.cache import Cache, Decision, with_caption
+from enhance.report import LABELS, say
+from stages.load import Layout
+from stages.sample import Sample, Stage
+
+
+def plan(
+    stages: Sequence[Stage],
+    samples: Iterable[Sample],
+    cache: Cache,
+    layout: Layout,
+    explain: bool,
+) -> None:
+    """Prints per stage how many files would run and for which reason; `explain`: per file."""
+    reasons = {stage.output: Counter[tuple[str, str]]() for stage in stages}
+    for sample in samples:
+        lines = []
+        for output, decision in decisions(stages, sample, cache):
+            reasons[output][decision.act, decision.reason] += 1
+            lines.append(f"  {LABELS[output]}: {_word(decision)}: {decision.reason}")
+        if explain:
+            say("\n".join([layout.name(sample.media), *lines]))
+    for output, counts in reasons.items():
+        runs = sum(count for (act, _), count in counts.items() if act == "run")
+        say(f"{LABELS[output]}: {runs} of {sum(counts.values())} files would run")
+        for (act, reason), count in counts.most_common():
+            say(f"  {count} {'would run' if act == 'run' else 'kept'}: {reason}")
+    say("Nothing was written.")
+
+
+def decisions(
+    stages: Sequence[Stage], sample: Sample, cache: Cache
+) -> Iterable[tuple[str, Decision]]:
+    """What each stage would do for one sample. Behind a stage that runs, the next ones run too,
+    unless a person's text stands there."""
+    moved = ""
+    for stage in stages:
+        if sample.failure:
+            yield stage.output, Decision("failed", sample.failure.message)
+            continue
+        decision = cache.decide(stage, sample)
+        if moved and decision.act in ("fresh", "refused", "failed"):
+            decision = Decision("run", f"the {moved} before it runs")
+        yield stage.output, decision
+        if decision.act == "run":
+            moved = LABELS[stage.output]
+        elif decision.caption is not None:
+            sample = with_caption(sample, stage.output, decision.caption)
+            moved = ""
+        if decision.failure is not None:
+            return
+
+
+def _word(decision: Decision) -> str:
+    return {"run": "would run", "failed": "failed before", "refused": "listed"}.get(
+        decision.act, "kept"
+    )

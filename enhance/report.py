@@ -1,0 +1,305 @@
+"""What the user sees of a run: progress, log lines, the summary, `.enhance/report.json`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from enhance import __version__
+from enhance.ranks import Ranks
+from stages.load import Layout
+from stages.sample import Sample
+
+LABELS = {"generated": "draft", "combined": "merge", "final": "clean"}
+_LISTED = 20  # files named in the summary; the report names all
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is said."""
+
+    log_level: str = field(
+        default="info",
+        metadata={"help": "least level shown", "choices": ("debug", "info", "warning", "error")},
+    )
+    log_file: str = field(
+        default="",
+        metadata={"help": "log here too, with time, rank and thread", "metavar": "FILE"},
+    )
+
+
+def start_logging(options: Options, ranks: Ranks) -> None:
+    """Log lines to stderr, above the bars, and to a file if one is wanted."""
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    level = options.log_level.upper()
+    for package in ("enhance", "stages"):
+        logging.getLogger(package).setLevel(level)
+    console = _AboveBars()
+    # Other ranks would repeat what the main one says; their warnings are their own.
+    console.setLevel(level if ranks.main else max(logging.WARNING, logging.getLevelName(level)))
+    console.setFormatter(logging.Formatter("%(message)s"))
+    root.handlers[:] = [console]
+    if options.log_file:
+        path = Path(options.log_file).expanduser()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        to_file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        form = f"%(asctime)s %(levelname)s rank {ranks.rank} %(threadName)s %(message)s"
+        to_file.setFormatter(logging.Formatter(form))
+        root.addHandler(to_file)
+
+
+class _AboveBars(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError, ValueError):  # stderr was closed
+            say(self.format(record), sys.stderr)
+
+
+def say(line: str, stream: Any = None) -> None:
+    """One line on stdout, or on `stream`, whatever encoding it has."""
+    stream = stream or sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    stream.flush()
+
+
+class Report:
+    """Counts of this rank, bars over all ranks, and at the end the whole story."""
+
+    def __init__(self, layout: Layout, ranks: Ranks, total: int, outputs: list[str]) -> None:
+        self._layout = layout
+        self._ranks = ranks
+        self._turn = threading.Lock()
+        self._began = time.time()
+        self._total = total
+        self.stages = {output: Counter[str]() for output in outputs}
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._files: Counter[str] = Counter()
+        self._failed: list[dict[str, str]] = []
+        self._people: list[dict[str, Any]] = []
+        self._notes: list[dict[str, str]] = []
+        self._bars = {
+            output: _Bar(LABELS[output], total, ranks, position)
+            for position, output in enumerate(outputs)
+        }
+
+    def advance(self, output: str, act: str) -> None:
+        """One file has passed a stage: "done", "fresh", "edited", "refused" or "failed"."""
+        with self._turn:
+            self.stages[output][act] += 1
+            self._bars[output].advance(act)
+
+    @contextlib.contextmanager
+    def timed(self, output: str) -> Iterator[None]:
+        """Adds to the seconds that threads spent in a stage."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._seconds[output] += time.perf_counter() - began
+
+    def count(self, sample: Sample) -> None:
+        """A sample at the end of its way."""
+        name = self._layout.name(sample.media)
+        captions = (sample.manual, sample.generated, sample.combined, sample.final)
+        if sample.failure:
+            self._files["failed"] += 1
+            stage, reason = sample.failure.stage, sample.failure.message
+            self._failed.append({"file": name, "stage": stage, "reason": reason})
+            # It never reached the later stages: their bars count it here.
+            for output, bar in self._bars.items():
+                if list(self._bars).index(output) > self._index(stage):
+                    bar.advance("failed")
+            return
+        last = next((caption for caption in reversed(captions) if caption is not None), None)
+        blocked = [problem for problem in last.problems if problem.blocking] if last else []
+        if blocked:
+            self._files["needs_a_person"] += 1
+            self._people.append(
+                {
+                    "file": name,
+                    "stage": next(
+                        output
+                        for output in ("final", "combined", "generated", "manual")
+                        if getattr(sample, output) is last
+                    ),
+                    "reason": "; ".join(problem.message or problem.label for problem in blocked),
+                    "problems": [problem.label for problem in blocked],
+                    "text": last.text if last else "",
+                }
+            )
+        else:
+            self._files["captioned"] += 1
+        self._note(name, captions)
+
+    def _index(self, output: str) -> int:
+        outputs = list(self._bars)
+        return outputs.index(output) if output in outputs else -1
+
+    def _note(self, name: str, captions: tuple[Any, ...]) -> None:
+        for caption in captions:
+            for problem in caption.problems if caption else ():
+                if not problem.blocking:
+                    note = {"file": name, "problem": problem.label, "message": problem.message}
+                    self._notes.append(note)
+                    if len(self._notes) <= 5:
+                        logging.getLogger(__name__).warning("%s: %s", name, problem.message)
+
+    def close(self) -> None:
+        for bar in self._bars.values():
+            bar.close()
+
+    def finish(
+        self, spent: Mapping[str, Counter[str]], settings: Mapping[str, Any], complete: bool
+    ) -> dict[str, Any] | None:
+        """Ends the bars. The last rank to call gets the report of all ranks, the others None."""
+        self.close()
+        mine = {
+            "files": self._files,
+            "stages": {
+                output: {**counts, "seconds": round(self._seconds[output], 3), **spent[output]}
+                for output, counts in self.stages.items()
+            },
+            "failed": self._failed,
+            "needs_a_person": self._people,
+            "notes": self._notes,
+        }
+        told = self._ranks.tell(json.dumps(mine)) if complete else [json.dumps(mine)]
+        if told is None or (not complete and not self._ranks.main):
+            return None
+        return self._whole([json.loads(text) for text in told], settings, complete)
+
+    def _whole(
+        self, parts: list[dict[str, Any]], settings: Mapping[str, Any], complete: bool
+    ) -> dict[str, Any]:
+        files: Counter[str] = Counter()
+        stages = {output: Counter[str]() for output in self.stages}
+        for part in parts:
+            files.update(part["files"])
+            for output, counts in part["stages"].items():
+                stages[output].update(counts)
+        return {
+            "enhance": __version__,
+            # Without the launcher's store a rank knows only its own share.
+            "complete": complete and sum(files.values()) == self._total,
+            "dataset": str(self._layout.root),
+            "ranks": self._ranks.world,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._began)),
+            "seconds": round(time.time() - self._began, 3),
+            "files": {"all": self._total, **files},
+            "stages": stages,
+            **{
+                name: sorted((row for part in parts for row in part[name]), key=_by_file)
+                for name in ("failed", "needs_a_person", "notes")
+            },
+            "settings": settings,
+        }
+
+
+def worked(report: Mapping[str, Any]) -> bool:
+    """True if the run did anything: a run that found all up to date leaves no trace."""
+    return any(
+        counts.get(act) for counts in report["stages"].values() for act in ("done", "requests")
+    ) or any(counts.get("failed", 0) and counts["seconds"] for counts in report["stages"].values())
+
+
+def summarise(report: Mapping[str, Any], where: Path) -> None:
+    """The few lines at the end, and the list of what needs a person."""
+    files = report["files"]
+    say(f"{files['all']} files in {report['seconds']:.1f} s: " + _counted(files))
+    for output, counts in report["stages"].items():
+        parts = [
+            f"{counts[act]} {word}"
+            for act, word in (
+                ("done", "made"),
+                ("fresh", "up to date"),
+                ("edited", "written by hand, kept"),
+                ("refused", "not usable"),
+                ("failed", "failed"),
+            )
+            if counts.get(act)
+        ]
+        tokens = counts.get("prompt_tokens", 0) + counts.get("completion_tokens", 0)
+        if tokens:
+            parts.append(f"{tokens} tokens in {counts['requests']} requests")
+        say(f"  {LABELS[output]}: " + (", ".join(parts) or "nothing to do"))
+    rows = [*report["failed"], *report["needs_a_person"]]
+    if rows:
+        say(f"{len(rows)} need a person:")
+        for row in rows[:_LISTED]:
+            say(f"  {row['file']}: {row['reason']} [{row['stage']}]")
+        if len(rows) > _LISTED:
+            say(f"  and {len(rows) - _LISTED} more, all in {where}")
+    if not report["complete"]:
+        say("The run was stopped before its end; the same command goes on from here.")
+
+
+def _counted(files: Mapping[str, int]) -> str:
+    names = (("captioned", "done"), ("needs_a_person", "need a person"), ("failed", "failed"))
+    return ", ".join(f"{files[name]} {word}" for name, word in names if files.get(name)) or "none"
+
+
+def _by_file(row: Mapping[str, str]) -> str:
+    return row["file"]
+
+
+class _Bar:
+    """One stage's progress over the whole dataset, on the main rank: a bar, or plain lines."""
+
+    _EVERY = 10.0  # seconds between plain lines
+    _SHARED = 0.5  # seconds between looks at what other ranks did
+
+    def __init__(self, label: str, total: int, ranks: Ranks, position: int) -> None:
+        self._label, self._total, self._ranks = label, total, ranks
+        self._began = self._told = self._looked = time.monotonic()
+        self._unsent = self._count = self._worked = 0
+        self._bar: tqdm[Any] | None = None
+        if ranks.main and sys.stderr.isatty():
+            self._bar = tqdm(
+                total=total, desc=label, unit="file", position=position, dynamic_ncols=True
+            )
+
+    def advance(self, act: str) -> None:
+        self._unsent += 1
+        self._worked += act == "done"
+        if self._ranks.world == 1 or time.monotonic() - self._looked > self._SHARED:
+            self._share()
+
+    def close(self) -> None:
+        if self._unsent:
+            self._share()
+        if self._bar is not None:
+            self._bar.close()
+
+    def _share(self) -> None:
+        self._looked = time.monotonic()
+        before = self._count
+        told = self._ranks.add(f"count {self._label}", self._unsent)
+        self._count = told if self._ranks.world > 1 else before + self._unsent
+        self._unsent = 0
+        if self._bar is not None:
+            self._bar.update(self._count - before)
+        elif self._ranks.main and self._looked - self._told > self._EVERY and self._worked:
+            self._told = self._looked
+            rate = self._count / (self._looked - self._began)
+            left = (self._total - self._count) / rate if rate else 0.0
+            logging.getLogger(__name__).info(
+                "%s %d/%d files, %.1f/s, %s left",
+                self._label,
+                self._count,
+                self._total,
+                rate,
+                tqdm.format_interval(left),
+            )

@@ -1,0 +1,65 @@
+"""`enhance show FILE`: every text of one file, where it came from, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from enhance.cache import FOLDER
+from enhance.journal import Journal, Record, text_hash
+from enhance.report import say
+from stages.load import Layout, Options, decode, read
+from stages.media import IMAGES
+from stages.sample import Fatal
+
+
+def main(argv: Sequence[str]) -> int:
+    """0, or Fatal with status 2 if the file is not part of a dataset."""
+    parser = argparse.ArgumentParser(prog="enhance show", description=__doc__)
+    parser.add_argument("file", metavar="FILE", help="an image of a captioned dataset")
+    parser.add_argument("--sidecar_dir", default="", metavar="DIR", help="as in the run")
+    parser.add_argument("--output_dir", default="", metavar="DIR", help="as in the run")
+    parser.add_argument("--caption_extension", default=".txt", help="as in the run")
+    wanted = parser.parse_args(argv)
+    media = Path(wanted.file).expanduser()
+    if not media.is_file() or media.suffix.lower() not in IMAGES:
+        raise Fatal(f"{media}: there is no such image", 2)
+    layout = Layout.of(
+        Options(
+            dataset_dir=str(_dataset_of(media)),
+            caption_extension=wanted.caption_extension,
+            sidecar_dir=wanted.sidecar_dir,
+            output_dir=wanted.output_dir,
+        )
+    )
+    journal = Journal(layout.root / FOLDER, 0, read_only=True)
+    say(layout.name(media))
+    for output in ("manual", "generated", "combined", "final"):
+        path = layout.path(media, output)
+        for line in _lines(output, path, journal.records.get(layout.name(path))):
+            say(f"  {line}")
+    return 0
+
+
+def _dataset_of(media: Path) -> Path:
+    """The nearest folder above that a run has worked in, else the file's own."""
+    return next((up for up in media.parents if (up / FOLDER).is_dir()), media.parent)
+
+
+def _lines(output: str, path: Path, record: Record | None) -> Iterator[str]:
+    data = read(path)
+    if data is not None and data.strip():
+        ours = record is not None and text_hash(data) in record.hashes
+        by = record.origin or "enhance" if ours and record else "a person"
+        yield f"{output} ({path.name}, by {by}): {decode(data)[0].strip()}"
+    else:
+        yield f"{output}: none"
+    if record is None:
+        return
+    if record.failure:
+        yield f"  failed: {record.failure}"
+    if record.text is not None:
+        yield f"  not usable, so not written: {record.text.strip() or '(nothing)'}"
+    for problem in record.problems:
+        yield f"  {problem.label}: {problem.message}"

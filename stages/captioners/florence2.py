@@ -1,0 +1,104 @@
+"""Florence-2: small and fast, drafts in one to three sentences, takes task tokens as prompts.
+
+Loaded through transformers' own class; Microsoft's repositories hold remote code that transformers
+5 cannot run, so their ids are loaded from the converted florence-community ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from PIL import Image
+
+from stages.captioners import Answer, Settings
+from stages.checkpoint import Checkpoint, free_memory, torch_dtype
+from stages.sample import Fatal
+
+TYPES = frozenset({"florence2"})
+STAND_INS = {
+    f"microsoft/Florence-2-{size}": f"florence-community/Florence-2-{size}"
+    for size in ("base", "base-ft", "large", "large-ft")
+}
+PROMPT = "<MORE_DETAILED_CAPTION>"
+
+
+class Captioner:
+    """Batches of images to drafts, on one device."""
+
+    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
+        """Loads the model. Raises Fatal if it cannot be, or if it does not take the prompt."""
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        config = checkpoint.config()
+        if getattr(config.vision_config, "dim_embed", None) or hasattr(config, "auto_map"):
+            # The native class would load it with weights left random, and talk nonsense.
+            raise Fatal(
+                f"model {checkpoint.source} is in Microsoft's own format; use the converted one, "
+                "such as --model_id florence-community/Florence-2-large-ft"
+            )
+        dtype = torch_dtype(settings.dtype, settings.device)
+        with checkpoint.errors():
+            self._processor = AutoProcessor.from_pretrained(
+                checkpoint.source, backend="pil", **checkpoint.arguments
+            )
+            self._model = AutoModelForImageTextToText.from_pretrained(
+                checkpoint.source,
+                dtype=dtype,
+                device_map={"": settings.device},
+                **checkpoint.arguments,
+            ).eval()
+        size = self._processor.image_processor.size
+        self.size = (size["width"], size["height"])
+        self._prompt = settings.prompt or PROMPT
+        self._max_new_tokens = settings.max_new_tokens
+        self._dtype = dtype
+        # One batch in the model at a time; the next one is decoded and prepared meanwhile.
+        self._turn = threading.Lock()
+        try:
+            self._processor(text=self._prompt, images=Image.new("RGB", self.size))
+        except ValueError as error:
+            raise Fatal(f"--prompt {self._prompt!r}: {error}", 2) from None
+
+    def __call__(self, images: Sequence[Image.Image]) -> list[Answer]:
+        """One draft per image, in order. Raises what torch raises when memory runs out."""
+        import torch
+
+        inputs = self._processor(
+            text=[self._prompt] * len(images),
+            images=list(images),
+            return_tensors="pt",
+            padding=True,
+        )
+        out_of_memory = False
+        with self._turn, torch.inference_mode():
+            try:
+                # The documented call: three beams. Published generation configurations add
+                # early_stopping, which prefers short wrong words, and a ban on repeated n-grams,
+                # which forbids "a red circle above a red circle".
+                tokens = self._model.generate(
+                    **inputs.to(self._model.device, self._dtype),
+                    max_new_tokens=self._max_new_tokens,
+                    num_beams=3,
+                    do_sample=False,
+                    early_stopping=False,
+                    no_repeat_ngram_size=0,
+                ).cpu()
+            except torch.OutOfMemoryError:
+                out_of_memory = True
+        if out_of_memory:  # raised anew: the first traceback would keep the tensors alive
+            free_memory()
+            raise MemoryError(
+                f"{len(images)} images at once do not fit into the memory of {self._model.device}; "
+                "set a smaller --batch_size"
+            )
+        texts = self._processor.batch_decode(tokens, skip_special_tokens=True)
+        end = self._model.generation_config.eos_token_id
+        ends = set(end if isinstance(end, list) else [end])
+        # The first column is the decoder's start token, which is the end token; one in the last
+        # possible column may have been forced there (forced_eos_token_id).
+        within = tokens[:, 1 : self._max_new_tokens].tolist()
+        return [
+            Answer(text.strip(), "stop" if ends.intersection(row) else "length")
+            for text, row in zip(texts, within, strict=True)
+        ]

@@ -1,0 +1,54 @@
+"""The last room: cleans the combined caption and decides whether it may be published."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from stages import text
+from stages.policy import Options
+from stages.sample import Caption, Sample, Unusable, fingerprint
+
+
+class Clean:
+    """The combined caption to the final one, with its problems. Sends nothing, loads nothing."""
+
+    output = "final"
+    batch_size = 1
+    workers = 1
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._cleaning = text.CleanOptions(prompts_dir=options.prompts_dir)
+        self.spent: Counter[str] = Counter()
+
+    def key(self, sample: Sample) -> str:
+        combined = sample.combined
+        return fingerprint(
+            combined=(combined.text, combined.finish) if combined else None,
+            anchor=self._options.anchor,
+            type=self._options.lora_type,
+            cleaner=text.VERSION,
+        )
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
+        """Raises Unusable for a sample without a combined caption."""
+        return [self._final(sample) for sample in batch]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def _final(self, sample: Sample) -> Caption:
+        if sample.combined is None:
+            raise Unusable("there is no combined caption to clean")
+        cleaned = text.clean(
+            sample.combined.text,
+            lora_type=self._options.lora_type,
+            anchor=self._options.anchor,
+            finish=sample.combined.finish,
+            options=self._cleaning,
+        )
+        return Caption(cleaned.text or "", "clean", problems=cleaned.problems)

@@ -1,0 +1,276 @@
+"""The chat client: any server that speaks OpenAI's chat completions.
+
+Synchronous; the flow calls it from as many threads as the server bears. The SDK's own retries are
+off: they lose captions under rate limits, so waiting and repeating are decided here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import random
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from stages.sample import Fatal
+
+log = logging.getLogger(__name__)
+
+Conversation = Sequence[Mapping[str, str]]  # [{"role": …, "content": …}, …]
+
+OPENAI = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The language model that merges."""
+
+    base_url: str = field(
+        default="",
+        metadata={
+            "help": "an OpenAI-compatible server, with or without /v1 "
+            "(without one, --model runs in this process)",
+            "metavar": "URL",
+        },
+    )
+    model: str = field(
+        default="",
+        metadata={
+            "help": "the server's model (default: the only one it lists); "
+            "without a server a Hugging Face id or folder"
+        },
+    )
+    concurrency: int = field(
+        default=0,
+        metadata={"help": "requests at once (0: 4 to a local server, 8 to a hosted one)"},
+    )
+    temperature: float = field(default=0.0, metadata={"help": "0 gives the likeliest caption"})
+    max_tokens: int = field(
+        default=512, metadata={"help": "longest merged caption, in tokens", "metavar": "N"}
+    )
+    timeout: float = field(
+        default=300.0, metadata={"help": "seconds to wait for an answer", "metavar": "S"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a chat model said, and what the server counted."""
+
+    text: str
+    finish: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Chat(Protocol):
+    """A chat model, wherever it runs."""
+
+    name: str  # for fingerprints and as a caption's origin
+    batch_size: int
+    workers: int
+
+    def prepare(self) -> None: ...
+    def __call__(self, conversations: Sequence[Conversation]) -> list[Reply]: ...
+    def close(self) -> None: ...
+
+
+def server_address(url: str) -> str:
+    """The base URL that the SDK wants, from what people paste."""
+    url = url.strip().rstrip("/")
+    if "://" not in url:
+        url = f"http://{url}"
+    url = url.removesuffix("/chat/completions").rstrip("/")
+    return url if urlsplit(url).path else f"{url}/v1"
+
+
+def is_local(address: str) -> bool:
+    """True for this machine and its network: no key needed, no proxy wanted."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".localhost", ".internal", ".lan"))
+
+
+class _Busy(Exception):
+    """The server asks to come back later: `seconds` is what it asked for, if it said."""
+
+    def __init__(self, message: str, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class Server:
+    """One server and model, shared by all threads of this process."""
+
+    batch_size = 1
+    # Seconds: a model may take minutes to load; a rate limit should pass; a lost server will not.
+    LOADING, PATIENCE, LOST = 300.0, 120.0, 20.0
+
+    def __init__(self, options: Options, key: str, ranks: int = 1) -> None:
+        """`key` may be empty for a local server; `ranks` processes share `--concurrency`."""
+        self.address = server_address(options.base_url or OPENAI)
+        local = is_local(self.address)
+        if not key and not local:
+            raise Fatal(
+                f"{self.address} needs a key: set OPENAI_API_KEY in the environment or in .env"
+            )
+        self._key = key or "none-needed"
+        self._local = local
+        self._options = options
+        self.name = options.model or "the server's only model"
+        self.workers = max(1, (options.concurrency or (4 if local else 8)) // ranks)
+        self._model = options.model
+        self._client: Any = None
+        self._closed = threading.Event()
+
+    def prepare(self) -> None:
+        """Finds the server and its model. Raises Fatal, with the address, if it cannot."""
+        import openai
+
+        # trust_env: a proxy from the environment must not swallow requests to this machine.
+        self._client = openai.OpenAI(
+            base_url=self.address,
+            api_key=self._key,
+            max_retries=0,
+            timeout=self._options.timeout,
+            http_client=openai.DefaultHttpx2Client(trust_env=not self._local),
+        )
+        names = self._names()
+        if self._model:
+            return
+        if names is None:
+            raise Fatal(f"{self.address} does not list its models: name one with --model")
+        if len(names) != 1:
+            listed = ", ".join(names) or "none"
+            raise Fatal(f"{self.address} offers several models; pick one with --model: {listed}")
+        self._model = names[0]
+        log.info("merging with %s at %s", self._model, self.address)
+
+    def __call__(self, conversations: Sequence[Conversation]) -> list[Reply]:
+        """One reply each. Raises Fatal for a bad key, an unknown model, a lost server."""
+        return [self._ask(conversation) for conversation in conversations]
+
+    def close(self) -> None:
+        """Requests under way fail at once."""
+        self._closed.set()
+        if self._client is not None:
+            self._client.close()
+
+    def _ask(self, messages: Conversation) -> Reply:
+        wait, began = 0.5, time.monotonic()
+        while True:
+            try:
+                return self._request(messages)
+            except _Busy as busy:
+                if self._closed.is_set():
+                    raise
+                pause = busy.seconds if busy.seconds is not None else wait * random.uniform(0.5, 1)
+                if time.monotonic() - began + pause > self.PATIENCE:
+                    raise RuntimeError(f"{self.address}: {busy}") from None
+                log.debug("%s: %s; again in %.1f s", self.address, busy, pause)
+                self._closed.wait(pause)
+                wait = min(wait * 2, 30.0)
+
+    def _request(self, messages: Conversation) -> Reply:
+        import openai
+
+        lost_since = time.monotonic()
+        while True:
+            try:
+                answer = self._client.chat.completions.create(
+                    model=self._model,
+                    messages=list(messages),
+                    temperature=self._options.temperature,
+                    max_tokens=self._options.max_tokens,
+                )
+                return self._reply(answer)
+            except openai.APITimeoutError:
+                # Not repeated: local servers may go on generating for the lost request.
+                seconds = f"{self._options.timeout:g}"
+                raise RuntimeError(f"no answer within --timeout {seconds} s") from None
+            except openai.APIConnectionError as error:
+                if self._closed.is_set():
+                    raise RuntimeError("the run was stopped") from None
+                if time.monotonic() - lost_since > self.LOST:
+                    raise self._unreachable(error) from None
+                self._closed.wait(0.5)  # a dropped keep-alive or a server that restarts
+            except openai.APIStatusError as error:
+                raise self._status(error) from None
+            except (ValueError, openai.APIError) as error:  # truncated JSON, an error in a 200
+                raise _Busy(f"unreadable answer: {self._masked(error)}") from None
+
+    def _reply(self, answer: Any) -> Reply:
+        choices = getattr(answer, "choices", None)
+        if not choices:
+            extra = getattr(answer, "model_extra", None) or {}
+            told = extra.get("error") or (answer if isinstance(answer, str) else "no choices")
+            raise _Busy(f"no chat completion but {self._masked(told)}")
+        usage = getattr(answer, "usage", None)
+        return Reply(
+            text=choices[0].message.content or "",
+            finish=choices[0].finish_reason,
+            prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
+            completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
+        )
+
+    def _names(self) -> list[str] | None:
+        """The models on offer, or None if the server does not tell. Waits while one is loading."""
+        import openai
+
+        began, told = time.monotonic(), False
+        while True:
+            try:
+                return sorted(model.id for model in self._client.models.list().data)
+            except openai.APIConnectionError as error:
+                raise self._unreachable(error) from None
+            except openai.APIStatusError as error:
+                if error.status_code in (401, 403):
+                    raise self._status(error) from None
+                if error.status_code != 503:
+                    return None
+                if time.monotonic() - began > self.LOADING:
+                    raise Fatal(f"{self.address} was still loading after 5 minutes") from None
+                if not told:
+                    log.warning("%s is loading its model; waiting up to 5 minutes", self.address)
+                    told = True
+                self._closed.wait(1.0)
+            except (ValueError, TypeError, AttributeError, openai.APIError):
+                return None
+
+    def _status(self, error: Any) -> Exception:
+        """What an HTTP error means for the run."""
+        code, text = error.status_code, self._masked(error.message)
+        if code in (401, 403):
+            return Fatal(f"{self.address} refuses the key (OPENAI_API_KEY): {text}")
+        if code == 404:
+            names = self._names()
+            offer = f"; it offers: {', '.join(names)}" if names else ""
+            return Fatal(f"{self.address} does not know model {self._model!r}: {text}{offer}")
+        if code in (408, 409, 429) or code >= 500:
+            return _Busy(f"HTTP {code}: {text}", _retry_after(error.response.headers))
+        return RuntimeError(f"HTTP {code}: {text}")
+
+    def _unreachable(self, error: Exception) -> Fatal:
+        reason = str(error.__cause__ or error)
+        return Fatal(
+            f"cannot reach the LLM server at {self.address} ({reason}): start it or correct "
+            "--base_url; without a server, a model merges in this process"
+        )
+
+    def _masked(self, told: object) -> str:
+        text = re.sub(r"\s+", " ", str(told)).strip()
+        return text.replace(self._key, "***")[:300]
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        return max(0.0, float(headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
