@@ -46,8 +46,9 @@ def decisions(
             yield stage.output, Decision("failed", sample.failure.message)
             continue
         decision = cache.decide(stage, sample)
-        if moved and decision.act in ("fresh", "refused", "failed"):
-            decision = Decision("run", f"the {moved} before it runs")
+        stale = decision.act == "run" and decision.reason.endswith("changed")
+        if moved and (stale or decision.act in ("fresh", "refused", "failed")):
+            decision = Decision("run", f"the {moved} before it is made anew")
         yield stage.output, decision
         if decision.act == "run":
             moved = LABELS[stage.output]

@@ -1,0 +1,39 @@
+"""Fixtures: settings of no machine, a dataset of drawn scenes, a loopback server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from doors import SHAPES
+from loopback import ChatServer
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before the first import of huggingface_hub
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine reaches a test: its variables, its .env, its hub cache."""
+    for name in list(os.environ):
+        if name.startswith(("ENHANCE_", "OPENAI_", "ACCELERATE_")):
+            monkeypatch.delenv(name)
+    work = tmp_path / "cwd"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer() as running:
+        yield running
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """A copy of the example dataset: twelve scenes, seven of them with a manual caption."""
+    copy = tmp_path / "my images"
+    shutil.copytree(SHAPES, copy)
+    return copy
