@@ -27,6 +27,10 @@ ALIASES = {"OPENAI_BASE_URL": "base_url"}
 KEY = "OPENAI_API_KEY"
 _PREFIX = "ENHANCE_"
 
+# The wheel ships the folder inside this package; a checkout has it beside.
+_HERE = Path(__file__).resolve().parent
+SHIPPED = _HERE / "configs" if (_HERE / "configs").is_dir() else _HERE.parent / "configs"
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -124,7 +128,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("--version", action="version", version=f"enhance {__version__}")
-    result.add_argument("--config", metavar="FILE", help="YAML file of settings")
+    result.add_argument(
+        "--config", metavar="FILE", help="YAML file of settings, or the name of a shipped one"
+    )
     result.add_argument(
         "--print_config", action="store_true", help="print all settings and their origin, and stop"
     )
@@ -230,8 +236,11 @@ def _from_variables(variables: Mapping[str, str]) -> list[str]:
 
 def _from_yaml(file: str) -> list[str]:
     """Settings by name, at the top or below their section."""
+    path = Path(file).expanduser()
+    if not path.exists() and (SHIPPED / f"{file}.yaml").is_file():
+        path = SHIPPED / f"{file}.yaml"
     try:
-        data = yaml.safe_load(Path(file).expanduser().read_text(encoding="utf-8-sig"))
+        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise Fatal(f"--config {file}: {error.strerror}", 2) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,0 +1,47 @@
+"""Prints what became of each picture of a captioned folder: manual caption, draft, final caption.
+
+python examples/table.py demo
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from textwrap import wrap
+
+COLUMNS = {"picture": 20, "manual": 28, "draft": 34, "final": 42}
+IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".gif"}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args(argv).folder
+    rows = [list(COLUMNS)]
+    for image in sorted(folder.iterdir()):
+        if image.suffix.lower() in IMAGES:
+            stem = image.with_suffix("")
+            texts = [_text(Path(f"{stem}{suffix}.txt")) for suffix in ("_manual", "_generated", "")]
+            rows.append([image.name, *texts])
+    for row in rows:
+        print(_line("-" * width for width in COLUMNS.values()))
+        cells = [
+            wrap(cell, width) or [""] for cell, width in zip(row, COLUMNS.values(), strict=True)
+        ]
+        for number in range(max(map(len, cells))):
+            print(_line(cell[number] if number < len(cell) else "" for cell in cells))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "  ".join(
+        cell.ljust(width) for cell, width in zip(cells, COLUMNS.values(), strict=True)
+    ).rstrip()
+
+
+if __name__ == "__main__":
+    main()
