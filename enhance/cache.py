@@ -63,6 +63,7 @@ class Cache:
         self._cleaner = cleaner
         everything = ("generated", "combined", "final")
         self._overwrite = frozenset(everything if "all" in overwrite else overwrite)
+        self._unnoted: dict[str, tuple[int, int, str]] = {}  # contents not in the journal yet
 
     def decide(self, stage: Stage, sample: Sample) -> Decision:
         """Whether the stage's text for this sample can be taken from disk."""
@@ -120,6 +121,7 @@ class Cache:
 
     def save(self, stage: Stage, sample: Sample, caption: Caption, key: str) -> None:
         """Writes a stage's answer the moment it exists. Raises OSError if that is impossible."""
+        self._note_content(sample.media)
         path = self._layout.path(sample.media, stage.output)
         name = self._layout.name(path)
         if caption.blocked or not caption.text.strip():
@@ -131,6 +133,7 @@ class Cache:
 
     def fail(self, stage: Stage, sample: Sample, message: str, key: str) -> None:
         """Remembers a failure that the same input would repeat."""
+        self._note_content(sample.media)
         path = self._layout.path(sample.media, stage.output)
         self._journal.fail(self._layout.name(path), key, message)
 
@@ -151,9 +154,17 @@ class Cache:
                 digest = hashlib.file_digest(file, _blake2b).hexdigest()
         except OSError:
             return "unreadable"
-        if not same:
+        if known and not same:
             self._journal.content(name, status.st_size, status.st_mtime_ns, digest)
+        elif not known:  # noted with the first text: a run that cannot start leaves no trace
+            self._unnoted[name] = (status.st_size, status.st_mtime_ns, digest)
         return digest
+
+    def _note_content(self, media: Path) -> None:
+        name = self._layout.name(media)
+        content = self._unnoted.pop(name, None)
+        if content is not None:
+            self._journal.content(name, *content)
 
     def _ours(
         self, sample: Sample, output: str, path: Path, data: bytes, record: Record | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import time
@@ -113,3 +114,5 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self._path.unlink(missing_ok=True)
         self._lock.release()
+        with contextlib.suppress(OSError):  # a run that could not start leaves no folder
+            self._folder.rmdir()

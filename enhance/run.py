@@ -53,28 +53,29 @@ def run(config: Config, ranks: Ranks) -> int:
         cache, stages = build(config, ranks, layout, journal, writer)
         _notices(config, stages)
         report = Report(layout, ranks, len(media), [stage.output for stage in stages])
-        complete = False
+        stopped: Fatal | KeyboardInterrupt | None = None
         try:
             samples: Iterable[Sample] = load(ranks.share(media), layout, cache.is_final)
             for sample in chain(stages, samples, cache, report, _overlap(config)):
                 report.count(sample)
-            complete = True
-        except KeyboardInterrupt:
-            pass
+        except (Fatal, KeyboardInterrupt) as reason:
+            stopped = reason
         finally:
             report.close()
             for stage in stages:
                 stage.close()
             journal.close()
         spent = {stage.output: stage.spent for stage in stages}
-        told = report.finish(spent, _settings(config), complete)
-        if told is not None:
+        told = report.finish(spent, _settings(config), complete=stopped is None)
+        if told is not None and (worked(told) or not isinstance(stopped, Fatal)):
             path = folder / "report.json"
-            if worked(told) or not complete or not path.exists():
+            if worked(told) or not path.exists():
                 text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
                 writer.write(path, text.encode("utf-8", "backslashreplace"))
             summarise(told, path)
-        if not complete:
+        if isinstance(stopped, Fatal):
+            raise stopped
+        if stopped is not None:
             return 130
         needy = told is not None and (told["failed"] or told["needs_a_person"])
         return 3 if needy and config.run.strict else 0

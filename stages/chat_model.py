@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stages.checkpoint import Checkpoint, free_memory, torch_dtype
+from stages.checkpoint import Checkpoint, free_memory, generate, torch_dtype
 from stages.llm import Conversation, Options, Reply
 
 # Apache-2.0, answers without thinking first, 8 GB in bfloat16.
@@ -34,8 +34,6 @@ class ChatModel:
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[Reply]:
         """One reply per conversation, in order. Raises MemoryError for too large a batch."""
-        import torch
-
         self._load()
         prompts = [
             self._tokenizer.apply_chat_template(
@@ -50,20 +48,13 @@ class ChatModel:
         sampling: dict[str, Any] = {"do_sample": False}
         if self._options.temperature > 0:
             sampling = {"do_sample": True, "temperature": self._options.temperature}
-        out_of_memory = False
-        with torch.inference_mode():
-            try:
-                tokens = self._model.generate(
-                    **inputs,
-                    max_new_tokens=self._options.max_tokens,
-                    pad_token_id=self._tokenizer.pad_token_id,
-                    **sampling,
-                ).cpu()
-            except torch.OutOfMemoryError:
-                out_of_memory = True
-        if out_of_memory:  # raised anew: the first traceback would keep the tensors alive
-            free_memory()
-            raise MemoryError(f"{len(prompts)} captions at once do not fit into memory")
+        tokens = generate(
+            self._model,
+            **inputs,
+            max_new_tokens=self._options.max_tokens,
+            pad_token_id=self._tokenizer.pad_token_id,
+            **sampling,
+        )
         width = inputs["input_ids"].shape[1]
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
         return [

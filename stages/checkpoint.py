@@ -78,6 +78,23 @@ def torch_dtype(name: str, device: str) -> torch.dtype:
     return torch.float16 if kind == "mps" else torch.bfloat16
 
 
+def generate(model: Any, **arguments: Any) -> torch.Tensor:
+    """`model.generate` without gradients; its tokens, on the CPU.
+
+    Raises MemoryError, with the device's memory freed, if the batch does not fit.
+    """
+    import torch
+
+    with torch.inference_mode():
+        try:
+            tokens: torch.Tensor = model.generate(**arguments).cpu()
+            return tokens
+        except torch.OutOfMemoryError:
+            pass  # raised anew below: this traceback would keep the batch's tensors alive
+    free_memory()
+    raise MemoryError(f"a batch does not fit into the memory of {model.device}")
+
+
 def free_memory() -> None:
     """Gives what a dropped model held back to the device."""
     import torch

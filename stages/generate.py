@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -68,7 +69,9 @@ class Generate:
         self._device = device
         self._content = content
         self._checkpoint = Checkpoint(
-            stand_in(options.model_id), options.revision, options.trust_remote_code
+            os.path.expanduser(stand_in(options.model_id)),
+            options.revision,
+            options.trust_remote_code,
         )
         self._captioner: Captioner | None = None
         self._loading = threading.Lock()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from stages.captioners import Answer, Settings
-from stages.checkpoint import Checkpoint, free_memory, torch_dtype
+from stages.checkpoint import Checkpoint, generate, torch_dtype
 from stages.sample import Fatal
 
 TYPES = frozenset({"florence2"})
@@ -61,36 +61,25 @@ class Captioner:
             raise Fatal(f"--prompt {self._prompt!r}: {error}", 2) from None
 
     def __call__(self, images: Sequence[Image.Image]) -> list[Answer]:
-        """One draft per image, in order. Raises what torch raises when memory runs out."""
-        import torch
-
+        """One draft per image, in order. Raises MemoryError for too large a batch."""
         inputs = self._processor(
             text=[self._prompt] * len(images),
             images=list(images),
             return_tensors="pt",
             padding=True,
         )
-        out_of_memory = False
-        with self._turn, torch.inference_mode():
-            try:
-                # The documented call: three beams. Published generation configurations add
-                # early_stopping, which prefers short wrong words, and a ban on repeated n-grams,
-                # which forbids "a red circle above a red circle".
-                tokens = self._model.generate(
-                    **inputs.to(self._model.device, self._dtype),
-                    max_new_tokens=self._max_new_tokens,
-                    num_beams=3,
-                    do_sample=False,
-                    early_stopping=False,
-                    no_repeat_ngram_size=0,
-                ).cpu()
-            except torch.OutOfMemoryError:
-                out_of_memory = True
-        if out_of_memory:  # raised anew: the first traceback would keep the tensors alive
-            free_memory()
-            raise MemoryError(
-                f"{len(images)} images at once do not fit into the memory of {self._model.device}; "
-                "set a smaller --batch_size"
+        with self._turn:
+            # The documented call: three beams. Published generation configurations add
+            # early_stopping, which prefers short wrong words, and a ban on repeated n-grams,
+            # which forbids "a red circle above a red circle".
+            tokens = generate(
+                self._model,
+                **inputs.to(self._model.device, self._dtype),
+                max_new_tokens=self._max_new_tokens,
+                num_beams=3,
+                do_sample=False,
+                early_stopping=False,
+                no_repeat_ngram_size=0,
             )
         texts = self._processor.batch_decode(tokens, skip_special_tokens=True)
         end = self._model.generation_config.eos_token_id
