@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from enhance.report import say
+from enhance.console import say
 from stages.load import Layout, Options, decode, find, read
 from stages.sample import Problem
 from stages.text import CleanOptions, check

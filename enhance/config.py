@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import dotenv
 import yaml
 
-from enhance import __version__, cache, report
+from enhance import __version__, cache, console
 from stages import generate, llm, load, policy
 from stages.sample import Fatal
 
@@ -68,7 +68,7 @@ SECTIONS: dict[str, type[Any]] = {
     "merge": llm.Options,
     "cache": cache.Options,
     "run": RunOptions,
-    "report": report.Options,
+    "report": console.Options,
 }
 
 
@@ -98,7 +98,7 @@ class Config:
     merge: llm.Options
     cache: cache.Options
     run: RunOptions
-    report: report.Options
+    report: console.Options
     key: Secret
     origins: Mapping[str, str]
 

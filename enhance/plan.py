@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from enhance.cache import Cache, Decision, with_caption
-from enhance.report import LABELS, say
+from enhance.console import say
+from enhance.report import LABELS
 from stages.load import Layout
 from stages.sample import Sample, Stage
 

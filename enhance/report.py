@@ -1,77 +1,25 @@
-"""What the user sees of a run: progress, log lines, the summary, `.enhance/report.json`."""
+"""What became of a run: counts, the summary, the list for a person, `.enhance/report.json`."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
-import sys
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from enhance import __version__
+from enhance.console import Bar, say
 from enhance.ranks import Ranks
 from stages.load import Layout
 from stages.sample import Sample
 
 LABELS = {"generated": "draft", "combined": "merge", "final": "clean"}
 _LISTED = 20  # files named in the summary; the report names all
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What is said."""
-
-    log_level: str = field(
-        default="info",
-        metadata={"help": "least level shown", "choices": ("debug", "info", "warning", "error")},
-    )
-    log_file: str = field(
-        default="",
-        metadata={"help": "log here too, with time, rank and thread", "metavar": "FILE"},
-    )
-
-
-def start_logging(options: Options, ranks: Ranks) -> None:
-    """Log lines to stderr, above the bars, and to a file if one is wanted."""
-    root = logging.getLogger()
-    root.setLevel(logging.WARNING)
-    level = options.log_level.upper()
-    for package in ("enhance", "stages"):
-        logging.getLogger(package).setLevel(level)
-    console = _AboveBars()
-    # Other ranks would repeat what the main one says; their warnings are their own.
-    console.setLevel(level if ranks.main else max(logging.WARNING, logging.getLevelName(level)))
-    console.setFormatter(logging.Formatter("%(message)s"))
-    root.handlers[:] = [console]
-    if options.log_file:
-        path = Path(options.log_file).expanduser()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        to_file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-        form = f"%(asctime)s %(levelname)s rank {ranks.rank} %(threadName)s %(message)s"
-        to_file.setFormatter(logging.Formatter(form))
-        root.addHandler(to_file)
-
-
-class _AboveBars(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError, ValueError):  # stderr was closed
-            say(self.format(record), sys.stderr)
-
-
-def say(line: str, stream: Any = None) -> None:
-    """One line on stdout, or on `stream`, whatever encoding it has."""
-    stream = stream or sys.stdout
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
-    stream.flush()
 
 
 class Report:
@@ -90,7 +38,7 @@ class Report:
         self._people: list[dict[str, Any]] = []
         self._notes: list[dict[str, str]] = []
         self._bars = {
-            output: _Bar(LABELS[output], total, ranks, position)
+            output: Bar(LABELS[output], total, ranks, position)
             for position, output in enumerate(outputs)
         }
 
@@ -253,53 +201,3 @@ def _counted(files: Mapping[str, int]) -> str:
 
 def _by_file(row: Mapping[str, str]) -> str:
     return row["file"]
-
-
-class _Bar:
-    """One stage's progress over the whole dataset, on the main rank: a bar, or plain lines."""
-
-    _EVERY = 10.0  # seconds between plain lines
-    _SHARED = 0.5  # seconds between looks at what other ranks did
-
-    def __init__(self, label: str, total: int, ranks: Ranks, position: int) -> None:
-        self._label, self._total, self._ranks = label, total, ranks
-        self._began = self._told = self._looked = time.monotonic()
-        self._unsent = self._count = self._worked = 0
-        self._bar: tqdm[Any] | None = None
-        if ranks.main and sys.stderr.isatty():
-            self._bar = tqdm(
-                total=total, desc=label, unit="file", position=position, dynamic_ncols=True
-            )
-
-    def advance(self, act: str) -> None:
-        self._unsent += 1
-        self._worked += act == "done"
-        if self._ranks.world == 1 or time.monotonic() - self._looked > self._SHARED:
-            self._share()
-
-    def close(self) -> None:
-        if self._unsent:
-            self._share()
-        if self._bar is not None:
-            self._bar.close()
-
-    def _share(self) -> None:
-        self._looked = time.monotonic()
-        before = self._count
-        told = self._ranks.add(f"count {self._label}", self._unsent)
-        self._count = told if self._ranks.world > 1 else before + self._unsent
-        self._unsent = 0
-        if self._bar is not None:
-            self._bar.update(self._count - before)
-        elif self._ranks.main and self._looked - self._told > self._EVERY and self._worked:
-            self._told = self._looked
-            rate = self._count / (self._looked - self._began)
-            left = (self._total - self._count) / rate if rate else 0.0
-            logging.getLogger(__name__).info(
-                "%s %d/%d files, %.1f/s, %s left",
-                self._label,
-                self._count,
-                self._total,
-                rate,
-                tqdm.format_interval(left),
-            )

@@ -14,12 +14,13 @@ from types import FrameType
 
 from enhance.cache import FOLDER, Cache
 from enhance.config import Config
+from enhance.console import start_logging
 from enhance.disk import Lock, Writer
 from enhance.flow import through
 from enhance.journal import Journal
 from enhance.plan import plan
 from enhance.ranks import Ranks
-from enhance.report import Report, start_logging, summarise, worked
+from enhance.report import Report, summarise, worked
 from stages.chat_model import ChatModel
 from stages.clean import Clean
 from stages.generate import Generate

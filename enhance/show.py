@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from enhance.cache import FOLDER
+from enhance.console import say
 from enhance.journal import Journal, Record, text_hash
-from enhance.report import say
 from stages.load import Layout, Options, decode, read
 from stages.media import IMAGES
 from stages.sample import Fatal
