@@ -20,6 +20,8 @@ __all__ = ["VERSION", "CleanOptions", "Cleaned", "check", "clean", "not_a_captio
 # Part of every final's fingerprint: raise it when the same caption would come out otherwise.
 VERSION = 1
 
+_ROUNDS = 10  # more than any text needs; a bound keeps hostile ones linear
+
 
 @dataclass(frozen=True, slots=True)
 class CleanOptions:
@@ -55,16 +57,22 @@ def clean(
     none is wanted. Raises Fatal only for an unknown `lora_type`.
     """
     policy = read_policy(lora_type, options.prompts_dir)
-    text, edits = peel(raw)
-    text, more = normalise(text)
-    edits += more
-    if anchor:
-        text, more = make_exact(text, anchor, lora_type)
-        edits += more
+    text = raw
+    edits: list[str] = []
+    for _ in range(_ROUNDS):  # what one decision uncovers may be another's: "&quot;…&quot;"
+        before = text
+        for decision in (peel, normalise):
+            text, more = decision(text)
+            edits += more
+        if anchor:
+            text, more = make_exact(text, anchor, lora_type)
+            edits += more
+        if text == before:
+            break
     lost = no_caption(text, raw=raw, finish=finish)
     if lost:
-        return Cleaned(None, (lost,), tuple(edits))
-    return Cleaned(text, find_problems(text, policy=policy, anchor=anchor), tuple(edits))
+        return Cleaned(None, (lost,), tuple(dict.fromkeys(edits)))
+    return Cleaned(text, find_problems(text, policy=policy, anchor=anchor), tuple(dict.fromkeys(edits)))
 
 
 def not_a_caption(raw: str, finish: str | None = None) -> Problem | None:
