@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stages.sample import Fatal
 
@@ -38,10 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(settings, ranks)
     except Fatal as error:
         # Every rank may meet the same wall: the first says so.
-        if ranks.first("fatal") if ranks else os.environ.get("RANK", "0") == "0":
+        if ranks.first("fatal") if ranks else _first(os.environ):
             print(f"enhance: {error}", file=sys.stderr, flush=True)
         logging.getLogger(__name__).debug("the reason", exc_info=True)
         return error.status
     except KeyboardInterrupt:
         print("enhance: interrupted", file=sys.stderr, flush=True)
         return 130
+
+
+def _first(environment: Mapping[str, str]) -> bool:
+    """False if the launcher's variables tell of a lower rank beside this one, and make sense."""
+    rank, world = (environment.get(name, "") for name in ("RANK", "WORLD_SIZE"))
+    return not (rank.isdigit() and world.isdigit() and 0 < int(rank) < int(world))

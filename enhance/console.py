@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from enhance.ranks import Ranks
+from stages.sample import Fatal
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ class Bar:
 
     def close(self) -> None:
         if self._unsent:
-            self._share()
+            with contextlib.suppress(Fatal):  # the launcher has ended: there is nobody to tell
+                self._share()
         if self._bar is not None:
             self._bar.close()
 

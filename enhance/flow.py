@@ -7,7 +7,7 @@ so the language model merges earlier files while the captioner drafts the next o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
@@ -63,6 +63,8 @@ def through(
             yield from room.results()
     finally:
         room.leave(interrupted=not exhausted or room.busy)
+        if isinstance(source, Generator):
+            source.close()  # the rooms before this one end now, even if an error holds their frames
 
 
 def _decide(stage: Stage, sample: Sample, cache: Cache) -> Decision | None:
@@ -93,6 +95,7 @@ class _Room:
         self._pending: set[Future[list[Sample]]] = set()
         self._pool: ThreadPoolExecutor | None = None
         self._size = 1
+        self._leaving = False
 
     @property
     def open(self) -> bool:
@@ -129,6 +132,7 @@ class _Room:
         if self._pool is None:
             return
         if interrupted:
+            self._leaving = True
             self._stage.close()  # so that requests under way end now
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -139,6 +143,8 @@ class _Room:
             captions, error = self._call(jobs)
         if captions is not None:
             return [self._save(job, caption) for job, caption in zip(jobs, captions, strict=True)]
+        if self._leaving:
+            return []  # stopped, not failed
         if len(jobs) == 1:
             return [self._failed(jobs[0], error)]
         half = (len(jobs) + 1) // 2

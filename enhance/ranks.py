@@ -16,6 +16,8 @@ from stages.sample import Fatal
 
 T = TypeVar("T")
 
+_STARTED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")  # how many processes an MPI launcher started
+
 
 class Ranks:
     """This process among those of its launch."""
@@ -40,11 +42,10 @@ class Ranks:
                 for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")
                 if name in environment
             }
+            started = max(int(environment.get(name) or 1) for name in _STARTED)
         except ValueError:
-            raise Fatal("RANK, WORLD_SIZE and LOCAL_RANK must be numbers") from None
-        started = max(
-            int(environment.get(name, "1") or 1) for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-        )
+            names = ", ".join(("RANK", "WORLD_SIZE", "LOCAL_RANK", *_STARTED))
+            raise Fatal(f"the launcher's {names} must be numbers") from None
         rank, world = values.get("RANK", 0), values.get("WORLD_SIZE", 1)
         if ("RANK" in values) != ("WORLD_SIZE" in values) or not 0 <= rank < world:
             raise Fatal(
@@ -101,14 +102,23 @@ class Ranks:
             yield from items[start:stop]
 
     def add(self, name: str, amount: int) -> int:
-        """Adds to a counter that all ranks share; the new sum. Alone, a rank has no counters."""
+        """Adds to a counter that all ranks share; the new sum. Alone, a rank has no counters.
+
+        Raises Fatal if the launcher, whose store it is, has ended.
+        """
         if self._store is None:
             return amount
-        return int(self._store.add(f"{self._prefix}/{name}", amount))
+        try:
+            return int(self._store.add(f"{self._prefix}/{name}", amount))
+        except RuntimeError:
+            raise Fatal("the launcher has ended, and this process ends with it") from None
 
     def first(self, name: str) -> bool:
         """True for the first process that asks by this name."""
-        return self._store is None or self.add(f"first/{name}", 1) == 1
+        try:
+            return self._store is None or self.add(f"first/{name}", 1) == 1
+        except Fatal:
+            return self.main
 
     def tell(self, text: str) -> list[str] | None:
         """Hands in this rank's text; the last rank to do so gets all of them, the others None."""
@@ -139,6 +149,8 @@ def _launcher_store(environment: Mapping[str, str]) -> Any:
         raise Fatal(
             "this launcher offers its processes no store to share work: use `accelerate launch`"
         )
+    # Else a launcher that ends is mourned with C++ stack traces.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     try:

@@ -67,9 +67,10 @@ class Report:
             stage, reason = sample.failure.stage, sample.failure.message
             self._failed.append({"file": name, "stage": stage, "reason": reason})
             # It never reached the later stages: their bars count it here.
-            for output, bar in self._bars.items():
-                if list(self._bars).index(output) > self._index(stage):
-                    bar.advance("failed")
+            with self._turn:
+                for output, bar in self._bars.items():
+                    if list(self._bars).index(output) > self._index(stage):
+                        bar.advance("failed")
             return
         last = next((caption for caption in reversed(captions) if caption is not None), None)
         blocked = [problem for problem in last.problems if problem.blocking] if last else []

@@ -50,7 +50,7 @@ def run(config: Config, ranks: Ranks) -> int:
         journal = Journal(folder, ranks.rank)
         writer = Writer(ranks.launch, ranks.rank)
         if lock.found_dead:
-            writer.sweep(list({layout.root, layout.sidecars, layout.finals}))
+            writer.sweep(list({layout.root, layout.sidecars, layout.finals, folder}))
         cache, stages = build(config, ranks, layout, journal, writer)
         _notices(config, stages)
         report = Report(layout, ranks, len(media), [stage.output for stage in stages])
@@ -192,7 +192,8 @@ def _settings(config: Config) -> dict[str, dict[str, object]]:
 
 
 def _interrupt(*_: int | FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
+    # Once is enough: a launcher's death is told by each of its threads, and must not cut the drain.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -106,12 +106,17 @@ class _Busy(Exception):
         self.seconds = seconds
 
 
+class _Unreadable(_Busy):
+    """An answer that is none. It may pass, but not by waiting long."""
+
+
 class Server:
     """One server and model, shared by all threads of this process."""
 
     batch_size = 1
     # Seconds: a model may take minutes to load; a rate limit should pass; a lost server will not.
     LOADING, PATIENCE, LOST = 300.0, 120.0, 20.0
+    READINGS = 3  # unreadable answers to one request
 
     def __init__(self, options: Options, key: str, ranks: int = 1) -> None:
         """`key` may be empty for a local server; `ranks` processes share `--concurrency`."""
@@ -164,15 +169,17 @@ class Server:
             self._client.close()
 
     def _ask(self, messages: Conversation) -> Reply:
-        wait, began = 0.5, time.monotonic()
+        wait, began, unreadable = 0.5, time.monotonic(), 0
         while True:
             try:
                 return self._request(messages)
             except _Busy as busy:
                 if self._closed.is_set():
                     raise
+                unreadable += isinstance(busy, _Unreadable)
                 pause = busy.seconds if busy.seconds is not None else wait * random.uniform(0.5, 1)
-                if time.monotonic() - began + pause > self.PATIENCE:
+                too_long = time.monotonic() - began + pause > self.PATIENCE
+                if too_long or unreadable == self.READINGS:
                     raise RuntimeError(f"{self.address}: {busy}") from None
                 log.debug("%s: %s; again in %.1f s", self.address, busy, pause)
                 self._closed.wait(pause)
@@ -181,7 +188,7 @@ class Server:
     def _request(self, messages: Conversation) -> Reply:
         import openai
 
-        lost_since = time.monotonic()
+        lost_since: float | None = None
         while True:
             try:
                 answer = self._client.chat.completions.create(
@@ -198,20 +205,22 @@ class Server:
             except openai.APIConnectionError as error:
                 if self._closed.is_set():
                     raise RuntimeError("the run was stopped") from None
+                lost_since = lost_since or time.monotonic()
                 if time.monotonic() - lost_since > self.LOST:
-                    raise self._unreachable(error) from None
+                    self._names()  # raises Fatal if the server is gone, and not this answer alone
+                    raise RuntimeError(f"the server breaks off: {self._masked(error)}") from None
                 self._closed.wait(0.5)  # a dropped keep-alive or a server that restarts
             except openai.APIStatusError as error:
                 raise self._status(error) from None
             except (ValueError, openai.APIError) as error:  # truncated JSON, an error in a 200
-                raise _Busy(f"unreadable answer: {self._masked(error)}") from None
+                raise _Unreadable(f"unreadable answer: {self._masked(error)}") from None
 
     def _reply(self, answer: Any) -> Reply:
         choices = getattr(answer, "choices", None)
         if not choices:
             extra = getattr(answer, "model_extra", None) or {}
             told = extra.get("error") or (answer if isinstance(answer, str) else "no choices")
-            raise _Busy(f"no chat completion but {self._masked(told)}")
+            raise _Unreadable(f"no chat completion but {self._masked(told)}")
         usage = getattr(answer, "usage", None)
         return Reply(
             text=choices[0].message.content or "",
