@@ -73,7 +73,8 @@ class Bar:
 
     def __init__(self, label: str, total: int, ranks: Ranks, position: int) -> None:
         self._label, self._total, self._ranks = label, total, ranks
-        self._began = self._told = self._looked = time.monotonic()
+        self._began = 0.0  # of the first file: in a run stage by stage it comes late
+        self._told = self._looked = time.monotonic()
         self._unsent = self._count = self._worked = 0
         self._bar: tqdm[Any] | None = None
         if ranks.main and sys.stderr.isatty():
@@ -82,6 +83,7 @@ class Bar:
             )
 
     def advance(self, act: str) -> None:
+        self._began = self._began or time.monotonic()
         self._unsent += 1
         self._worked += act == "done"
         if self._ranks.world == 1 or time.monotonic() - self._looked > self._SHARED:
@@ -104,7 +106,7 @@ class Bar:
             self._bar.update(self._count - before)
         elif self._ranks.main and self._looked - self._told > self._EVERY and self._worked:
             self._told = self._looked
-            rate = self._count / (self._looked - self._began)
+            rate = self._count / max(self._looked - self._began, 1e-9)
             left = (self._total - self._count) / rate if rate else 0.0
             logging.getLogger(__name__).info(
                 "%s %d/%d files, %.1f/s, %s left",
