@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from doors import SHAPES
+from few import draw_few
 from loopback import ChatServer
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the first import of huggingface_hub
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tiny models are faster so, on busy machines too
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +39,9 @@ def dataset(tmp_path: Path) -> Path:
     copy = tmp_path / "my images"
     shutil.copytree(SHAPES, copy)
     return copy
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Three pictures that no model has seen, two of them captioned by hand."""
+    return draw_few(tmp_path / "few")
