@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import wrap
+from unicodedata import east_asian_width
 
 COLUMNS = {"picture": 20, "manual": 28, "draft": 34, "final": 42}
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".gif"}
@@ -38,9 +39,16 @@ def _text(path: Path) -> str:
 
 
 def _line(cells: Iterable[str]) -> str:
-    return "  ".join(
-        cell.ljust(width) for cell, width in zip(cells, COLUMNS.values(), strict=True)
-    ).rstrip()
+    padded = (
+        cell + " " * (width - _columns(cell))
+        for cell, width in zip(cells, COLUMNS.values(), strict=True)
+    )
+    return "  ".join(padded).rstrip()
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows it: Chinese and Japanese letters take two columns."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 if __name__ == "__main__":

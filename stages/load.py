@@ -59,9 +59,9 @@ class Layout:
     @classmethod
     def of(cls, options: Options) -> Layout:
         """Raises Fatal if the dataset folder is missing or no folder."""
-        root = Path(options.dataset_dir).expanduser()
         if not options.dataset_dir:
             raise Fatal("say which folder to caption: --dataset_dir DIR", 2)
+        root = _absolute(options.dataset_dir)
         if not root.exists():
             raise Fatal(f"--dataset_dir {root}: there is no such folder", 2)
         if not root.is_dir():
@@ -72,8 +72,8 @@ class Layout:
             raise Fatal(f"--caption_extension {options.caption_extension!r} cannot be used", 2)
         return cls(
             root=root,
-            sidecars=Path(options.sidecar_dir).expanduser() if options.sidecar_dir else root,
-            finals=Path(options.output_dir).expanduser() if options.output_dir else root,
+            sidecars=_elsewhere(options.sidecar_dir, root),
+            finals=_elsewhere(options.output_dir, root),
             extension=extension,
         )
 
@@ -105,6 +105,20 @@ class Layout:
         place = media if folder is self.root else folder / media.relative_to(self.root)
         # Not with_suffix or with_name: they cost a parse each, and 200,000 files have five texts.
         return Path(f"{os.fspath(place)[: -len(media.suffix)]}{ending}")
+
+
+def _absolute(folder: str) -> Path:
+    """The journal names texts outside the dataset by it, from whatever folder a run starts."""
+    return Path(os.path.abspath(Path(folder).expanduser()))
+
+
+def _elsewhere(folder: str, root: Path) -> Path:
+    """`folder`, or `root` itself if that is what it is, by whatever name: texts there are not
+    elsewhere, and a person's caption among them must be kept."""
+    if not folder:
+        return root
+    path = _absolute(folder)
+    return root if path.exists() and path.samefile(root) else path
 
 
 def find(options: Options, layout: Layout) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from stages.policy import read_policy
 from stages.text import check, clean
 
@@ -26,9 +27,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("lora_type", "anchor", "caption"), GOOD)
-def test_a_good_caption_comes_back_byte_for_byte(
-    lora_type: str, anchor: str, caption: str
-) -> None:
+def test_a_good_caption_comes_back_byte_for_byte(lora_type: str, anchor: str, caption: str) -> None:
     cleaned = clean(caption, lora_type=lora_type, anchor=anchor, finish="stop")
     assert cleaned.text == caption
     assert cleaned.edits == ()
@@ -151,9 +150,11 @@ def test_the_policies_own_good_examples_pass_the_checker(lora_type: str) -> None
 
 
 LAYERS = st.sampled_from(
-    ["<think>", "</think>", "**", '"', "“", "”", "Caption: ", "\n\n", "```", "{", "}", "</s>"]
-    + ["annika", "Annika", "the character ", "a ", ", ", "Sure! ", "The image shows ", "&amp;"]
-    + ["<|im_end|>", "[trigger]", "'", "’s", ". ", "é", "Ã©", "\u200b", "\u200d", "👩", "花", "1"]
+    [
+        *("<think>", "</think>", "**", '"', "“", "”", "Caption: ", "\n\n", "```", "{", "}"),
+        *("annika", "Annika", "the character ", "a ", ", ", "Sure! ", "The image shows ", "&amp;"),
+        *("</s>", "<|im_end|>", "[trigger]", "'", "’s", ". ", "é", "Ã©", "\u200b", "\u200d", "花"),
+    ]
 )
 ANYTHING = st.one_of(
     st.text(st.characters(codec=None), max_size=200),

@@ -31,5 +31,6 @@ def test_a_second_run_sends_nothing_and_touches_no_file(dataset: Path, server: C
 def test_without_a_server_the_merge_runs_in_process(dataset: Path) -> None:
     assert run_here("--dataset_dir", dataset, *local_models()) == 0
     assert finals(dataset)["01"] == (
-        "a yellow square above a black star in cutout style, wide shot, bright noon light, calm mood"
+        "a yellow square above a black star in cutout style, "
+        "wide shot, bright noon light, calm mood"
     )

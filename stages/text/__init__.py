@@ -69,10 +69,11 @@ def clean(
             edits += more
         if text == before:
             break
+    done = tuple(dict.fromkeys(edits))
     lost = no_caption(text, raw=raw, finish=finish)
     if lost:
-        return Cleaned(None, (lost,), tuple(dict.fromkeys(edits)))
-    return Cleaned(text, find_problems(text, policy=policy, anchor=anchor), tuple(dict.fromkeys(edits)))
+        return Cleaned(None, (lost,), done)
+    return Cleaned(text, find_problems(text, policy=policy, anchor=anchor), done)
 
 
 def not_a_caption(raw: str, finish: str | None = None) -> Problem | None:
