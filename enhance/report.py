@@ -73,6 +73,8 @@ class Report:
                         bar.advance("failed")
             return
         last = next((caption for caption in reversed(captions) if caption is not None), None)
+        if sample.combined is not None and sample.combined.blocked:
+            last = sample.combined  # where it was lost; nothing of it was left to clean
         blocked = [problem for problem in last.problems if problem.blocking] if last else []
         if blocked:
             self._files["needs_a_person"] += 1
@@ -197,7 +199,10 @@ def summarise(report: Mapping[str, Any], where: Path) -> None:
 
 def _counted(files: Mapping[str, int]) -> str:
     names = (("captioned", "done"), ("needs_a_person", "need a person"), ("failed", "failed"))
-    return ", ".join(f"{files[name]} {word}" for name, word in names if files.get(name)) or "none"
+    return (
+        ", ".join(f"{files[name]} {word}" for name, word in names if files.get(name))
+        or "none finished"
+    )
 
 
 def _by_file(row: Mapping[str, str]) -> str:
