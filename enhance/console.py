@@ -32,23 +32,21 @@ class Options:
 
 def start_logging(options: Options, ranks: Ranks) -> None:
     """Log lines to stderr, above the bars, and to a file if one is wanted."""
-    root = logging.getLogger()
-    root.setLevel(logging.WARNING)
     level = options.log_level.upper()
-    for package in ("enhance", "stages"):
-        logging.getLogger(package).setLevel(level)
     console = _AboveBars()
     # Other ranks would repeat what the main one says; their warnings are their own.
     console.setLevel(level if ranks.main else max(logging.WARNING, logging.getLevelName(level)))
     console.setFormatter(logging.Formatter("%(message)s"))
-    root.handlers[:] = [console]
+    for package in ("enhance", "stages"):  # libraries have consoles of their own
+        logging.getLogger(package).setLevel(level)
+        logging.getLogger(package).handlers[:] = [console]
     if options.log_file:
         path = Path(options.log_file).expanduser()
         path.parent.mkdir(parents=True, exist_ok=True)
         to_file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
         form = f"%(asctime)s %(levelname)s rank {ranks.rank} %(threadName)s %(message)s"
         to_file.setFormatter(logging.Formatter(form))
-        root.addHandler(to_file)
+        logging.getLogger().addHandler(to_file)
 
 
 class _AboveBars(logging.Handler):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jinja2 import TemplateError
+
 from stages.checkpoint import Checkpoint, free_memory, generate, torch_dtype
 from stages.llm import Conversation, Options, Reply
+from stages.sample import Fatal
 
 # Apache-2.0, answers without thinking first, 8 GB in bfloat16.
 DEFAULT = "Qwen/Qwen3-4B-Instruct-2507"
@@ -27,23 +30,43 @@ class ChatModel:
         self.name = self._checkpoint.source
         self._model: Any = None
         self._tokenizer: Any = None
+        self._folds = False  # the system message into the user's
 
     def prepare(self) -> None:
-        """Raises Fatal if the model cannot be had. Loads only its configuration."""
-        self._checkpoint.config()
+        """Raises Fatal if the model cannot be had or does not chat. Loads no weights."""
+        from transformers import AutoTokenizer
+        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+        config = self._checkpoint.config()
+        if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+            raise Fatal(
+                f"--model {self.name} is of type {config.model_type!r}, no language model; "
+                "captioners are chosen by --model_id"
+            )
+        with self._checkpoint.errors():
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                self._checkpoint.source, padding_side="left", **self._checkpoint.arguments
+            )
+        if not self._tokenizer.chat_template:
+            raise Fatal(f"--model {self.name} has no chat template: take an instruction-tuned one")
+        if self._tokenizer.pad_token_id is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        try:
+            self._render([{"role": "system", "content": "."}, {"role": "user", "content": "."}])
+        except TemplateError:  # some templates know no system role, and say so by raising
+            self._folds = True
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[Reply]:
         """One reply per conversation, in order. Raises MemoryError for too large a batch."""
         self._load()
-        prompts = [
-            self._tokenizer.apply_chat_template(
-                list(conversation), tokenize=False, add_generation_prompt=True
-            )
-            for conversation in conversations
-        ]
+        prompts = [self._render(conversation) for conversation in conversations]
         # The template has written its own special tokens: a second BOS would spoil the answer.
         inputs = self._tokenizer(
-            prompts, return_tensors="pt", padding=True, add_special_tokens=False
+            prompts,
+            return_tensors="pt",
+            padding=True,
+            add_special_tokens=False,
+            return_token_type_ids=False,
         ).to(self._model.device)
         sampling: dict[str, Any] = {"do_sample": False}
         if self._options.temperature > 0:
@@ -64,8 +87,18 @@ class ChatModel:
 
     def close(self) -> None:
         if self._model is not None:
-            self._model = self._tokenizer = None
+            self._model = None
             free_memory()
+
+    def _render(self, conversation: Conversation) -> str:
+        messages = list(conversation)
+        if self._folds:
+            text = "\n\n".join(message["content"] for message in messages)
+            messages = [{"role": "user", "content": text}]
+        rendered: str = self._tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        return rendered
 
     def _reply(self, tokens: list[int], prompt_tokens: int) -> Reply:
         end = self._model.generation_config.eos_token_id
@@ -82,19 +115,13 @@ class ChatModel:
     def _load(self) -> None:
         if self._model is not None:
             return
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
 
         device = self._device()
         with self._checkpoint.errors():
-            tokenizer = AutoTokenizer.from_pretrained(
-                self._checkpoint.source, padding_side="left", **self._checkpoint.arguments
-            )
-            model = AutoModelForCausalLM.from_pretrained(
+            self._model = AutoModelForCausalLM.from_pretrained(
                 self._checkpoint.source,
                 dtype=torch_dtype(self._dtype, device),
                 device_map={"": device},
                 **self._checkpoint.arguments,
             ).eval()
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        self._model, self._tokenizer = model, tokenizer

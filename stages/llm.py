@@ -13,6 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -169,7 +170,7 @@ class Server:
             self._client.close()
 
     def _ask(self, messages: Conversation) -> Reply:
-        wait, began, unreadable = 0.5, time.monotonic(), 0
+        backoff, began, unreadable = 0.5, time.monotonic(), 0
         while True:
             try:
                 return self._request(messages)
@@ -177,13 +178,15 @@ class Server:
                 if self._closed.is_set():
                     raise
                 unreadable += isinstance(busy, _Unreadable)
-                pause = busy.seconds if busy.seconds is not None else wait * random.uniform(0.5, 1)
+                pause = (
+                    busy.seconds if busy.seconds is not None else backoff * random.uniform(0.5, 1)
+                )
                 too_long = time.monotonic() - began + pause > self.PATIENCE
                 if too_long or unreadable == self.READINGS:
                     raise RuntimeError(f"{self.address}: {busy}") from None
                 log.debug("%s: %s; again in %.1f s", self.address, busy, pause)
                 self._closed.wait(pause)
-                wait = min(wait * 2, 30.0)
+                backoff = min(backoff * 2, 30.0)
 
     def _request(self, messages: Conversation) -> Reply:
         import openai
@@ -191,13 +194,7 @@ class Server:
         lost_since: float | None = None
         while True:
             try:
-                answer = self._client.chat.completions.create(
-                    model=self._model,
-                    messages=list(messages),
-                    temperature=self._options.temperature,
-                    max_tokens=self._options.max_tokens,
-                )
-                return self._reply(answer)
+                return self._reply(self._answer(messages))
             except openai.APITimeoutError:
                 # Not repeated: local servers may go on generating for the lost request.
                 seconds = f"{self._options.timeout:g}"
@@ -214,6 +211,30 @@ class Server:
                 raise self._status(error) from None
             except (ValueError, openai.APIError) as error:  # truncated JSON, an error in a 200
                 raise _Unreadable(f"unreadable answer: {self._masked(error)}") from None
+
+    def _answer(self, messages: Conversation) -> Any:
+        """What the server answers. Asked in a thread of its own: closing the client does not wake
+        one that waits for a slow model, and a stopped run should not wait with it."""
+        answer: Future[Any] = Future()
+
+        def ask() -> None:
+            try:
+                completion = self._client.chat.completions.create(
+                    model=self._model,
+                    messages=list(messages),
+                    temperature=self._options.temperature,
+                    max_tokens=self._options.max_tokens,
+                )
+            except Exception as error:
+                answer.set_exception(error)
+            else:
+                answer.set_result(completion)
+
+        threading.Thread(target=ask, name=threading.current_thread().name, daemon=True).start()
+        while not wait([answer], timeout=0.2).done:
+            if self._closed.is_set():
+                raise RuntimeError("the run was stopped")
+        return answer.result()
 
     def _reply(self, answer: Any) -> Reply:
         choices = getattr(answer, "choices", None)
