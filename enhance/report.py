@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import threading
 import time
 from collections import Counter, defaultdict
@@ -50,13 +51,11 @@ class Report:
 
     @contextlib.contextmanager
     def timed(self, output: str) -> Iterator[None]:
-        """Adds to the seconds that threads spent in a stage."""
+        """Adds to the seconds that threads spent in a stage, unless that ends the run."""
         began = time.perf_counter()
-        try:
-            yield
-        finally:
-            with self._turn:
-                self._seconds[output] += time.perf_counter() - began
+        yield
+        with self._turn:
+            self._seconds[output] += time.perf_counter() - began
 
     def count(self, sample: Sample) -> None:
         """A sample at the end of its way."""
@@ -120,7 +119,7 @@ class Report:
         mine = {
             "files": self._files,
             "stages": {
-                output: {**counts, "seconds": round(self._seconds[output], 3), **spent[output]}
+                output: {**counts, "seconds": _rounded_up(self._seconds[output]), **spent[output]}
                 for output, counts in self.stages.items()
             },
             "failed": self._failed,
@@ -161,9 +160,7 @@ class Report:
 
 def worked(report: Mapping[str, Any]) -> bool:
     """True if the run did anything: a run that found all up to date leaves no trace."""
-    return any(
-        counts.get(act) for counts in report["stages"].values() for act in ("done", "requests")
-    ) or any(counts.get("failed", 0) and counts["seconds"] for counts in report["stages"].values())
+    return any(counts["seconds"] for counts in report["stages"].values())
 
 
 def summarise(report: Mapping[str, Any], where: Path) -> None:
@@ -203,6 +200,11 @@ def _counted(files: Mapping[str, int]) -> str:
         ", ".join(f"{files[name]} {word}" for name, word in names if files.get(name))
         or "none finished"
     )
+
+
+def _rounded_up(seconds: float) -> float:
+    """To milliseconds; only a stage that had nothing to do has 0."""
+    return math.ceil(seconds * 1000) / 1000
 
 
 def _by_file(row: Mapping[str, str]) -> str:
