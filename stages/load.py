@@ -140,7 +140,7 @@ def find(options: Options, layout: Layout) -> list[Path]:
 
 
 def _scan(root: Path, recursive: bool) -> tuple[list[Path], Counter[str]]:
-    """Media paths, and what else was there by kind. One scandir per folder, no stat per file."""
+    """Media paths, and what else was there by kind. A stat per folder and link, none per file."""
     media: list[Path] = []
     skipped: Counter[str] = Counter()
     folders = [os.fspath(root)]
@@ -148,6 +148,11 @@ def _scan(root: Path, recursive: bool) -> tuple[list[Path], Counter[str]]:
     while folders:
         folder = folders.pop()
         try:
+            # Not the entry's own stat(): on Windows that knows no inode.
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue  # links may form a circle
+            seen.add((status.st_dev, status.st_ino))
             entries = list(os.scandir(folder))
         except OSError as error:
             if folder == os.fspath(root):
@@ -157,14 +162,14 @@ def _scan(root: Path, recursive: bool) -> tuple[list[Path], Counter[str]]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue  # hidden folders, and the ._ files macOS leaves on foreign disks
-            if entry.is_dir():
+            link = entry.is_symlink()
+            # os.path.isdir, unlike the entry, bears a link to itself.
+            if os.path.isdir(entry.path) if link else entry.is_dir():
                 if not recursive:
                     skipped["subfolders"] += 1
                     continue
-                status = entry.stat()
-                if (status.st_dev, status.st_ino) not in seen:  # links may form a circle
-                    seen.add((status.st_dev, status.st_ino))
-                    folders.append(entry.path)
+                # Links last: a folder goes by its own name if it has one here.
+                folders.insert(0 if link else len(folders), entry.path)
                 continue
             extension = os.path.splitext(entry.name)[1].lower()
             if extension in IMAGES:
