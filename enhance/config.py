@@ -10,7 +10,7 @@ import argparse
 import os
 import typing
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -115,6 +115,14 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise Fatal(message, 2)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Names what it does not know without the values: one of them may be a key."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            names = [name.partition("=")[0] for name in unknown if name.startswith("-")] or unknown
+            self.error(f"unrecognized arguments: {' '.join(names)}")
+        return found
+
 
 def parser() -> argparse.ArgumentParser:
     """The parser of every layer: only what is given appears in its result."""
@@ -174,15 +182,15 @@ def read(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Co
     `--print_config` prints them and raises SystemExit, as `--help` does.
     """
     parse = parser()
-    dotted = {k: v for k, v in dotenv.dotenv_values(".env").items() if v is not None}
+    dotted = _dotted()
     flags = vars(parse.parse_args(_snake_case(argv)))
     layers = {
         "flag": flags,
-        "environment": _layer(parse, "the environment", _from_variables(environment)),
-        ".env": _layer(parse, ".env", _from_variables(dotted)),
+        "environment": _layer(parse, "in the environment", _from_variables, environment),
+        ".env": _layer(parse, "in .env", _from_variables, dotted),
     }
     file = ChainMap(*layers.values()).get("config")
-    layers[str(file)] = _layer(parse, str(file), _from_yaml(str(file))) if file else {}
+    layers[str(file)] = _layer(parse, f"--config {file}", _from_yaml, file) if file else {}
     found = ChainMap(*layers.values())
     origins = {name: _origin(name, layers) for name in _defaults()}
     sections = {
@@ -216,11 +224,23 @@ def _snake_case(argv: Sequence[str]) -> list[str]:
     return result
 
 
-def _layer(parse: argparse.ArgumentParser, where: str, spelled: list[str]) -> dict[str, Any]:
+def _dotted() -> dict[str, str]:
     try:
-        return vars(parse.parse_args(spelled))
+        values = dotenv.dotenv_values(".env", encoding="utf-8-sig")
+    except OSError as error:
+        raise Fatal(f".env: {error.strerror}", 2) from None
+    except UnicodeDecodeError:
+        raise Fatal(".env: this is not UTF-8; save it as such", 2) from None
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _layer(
+    parse: argparse.ArgumentParser, where: str, spell: Callable[[Any], list[str]], source: Any
+) -> dict[str, Any]:
+    try:
+        return vars(parse.parse_args(spell(source)))
     except Fatal as error:
-        raise Fatal(f"in {where}: {error}", 2) from None
+        raise Fatal(f"{where}: {error}", 2) from None
 
 
 def _from_variables(variables: Mapping[str, str]) -> list[str]:
@@ -234,33 +254,42 @@ def _from_variables(variables: Mapping[str, str]) -> list[str]:
     return spelled
 
 
+class _Texts(yaml.SafeLoader):
+    """Scalars as they are written: an anchor may be `no` or `007`. The parser knows the types."""
+
+
+_Texts.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":merge"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def _from_yaml(file: str) -> list[str]:
     """Settings by name, at the top or below their section."""
     path = Path(file).expanduser()
     if not path.exists() and (SHIPPED / f"{file}.yaml").is_file():
         path = SHIPPED / f"{file}.yaml"
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        data = yaml.load(path.read_text(encoding="utf-8-sig"), _Texts)
     except OSError as error:
-        raise Fatal(f"--config {file}: {error.strerror}", 2) from None
+        raise Fatal(str(error.strerror), 2) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise Fatal(f"--config {file}: {reason}", 2) from None
+        raise Fatal(" ".join(str(error).split()), 2) from None
     if data is None:
         return []
     if not isinstance(data, dict):
-        raise Fatal(f"--config {file}: expected names and values, as in `anchor: annika`", 2)
+        raise Fatal("expected names and values, as in `anchor: annika`", 2)
     spelled: list[str] = []
     for name, value in data.items():
         inside = value.items() if name in SECTIONS and isinstance(value, dict) else [(name, value)]
         for inner, item in inside:
-            if "key" in str(inner) or ("token" in str(inner) and "max" not in str(inner)):
-                raise Fatal(
-                    f"--config {file}: {inner}: keys belong into the environment or .env, as {KEY}",
-                    2,
-                )
+            folded = str(inner).lower().replace("-", "_")
+            if "key" in folded or ("token" in folded and "max" not in folded):
+                raise Fatal(f"{inner}: keys belong into the environment or .env, as {KEY}", 2)
+            if folded == "config":
+                raise Fatal("config: a file of settings cannot name another one", 2)
             if item is not None:
-                spelled += _flag(str(inner).replace("-", "_"), item)
+                spelled += _flag(folded, item)
     return spelled
 
 
@@ -273,8 +302,10 @@ def _flag(name: str, value: Any) -> list[str]:
         if not on and not off:
             raise Fatal(f"{name}: expected true or false, not {value!r}", 2)
         return [f"--{positive}" if on == (positive == name) else f"--no_{positive}"]
+    if isinstance(_defaults().get(name), tuple) and isinstance(value, str):
+        value = value.replace(",", " ").split()
     if isinstance(value, list):
-        return [f"--{name}", *map(str, value)]
+        return [f"--{name}", *map(str, value)] if value else []
     return [f"--{name}={value}"]
 
 

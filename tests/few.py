@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from doors import draw_scenes, run_here, with_server
 from loopback import ChatServer
 
@@ -69,3 +70,22 @@ def long_ago(path: Path) -> None:
     """As if the file had been written an hour before."""
     past = path.stat().st_mtime - 3600
     os.utime(path, (past, past))
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line by which a run is refused, with status 2 and nothing on stdout."""
+    capsys.readouterr()
+    assert run_here(*arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    return line
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What --print_config says."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        run_here(*arguments, "--print_config")
+    assert end.value.code == 0
+    return capsys.readouterr().out

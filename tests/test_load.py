@@ -8,18 +8,9 @@ from pathlib import Path
 
 import pytest
 from doors import draw_scenes, report_of, run_here, snapshot, with_server
-from few import caption_all, texts, write
+from few import caption_all, refusal, texts, write
 from loopback import ChatServer, texts_of
 from PIL import Image
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """The one line by which a run is refused, with status 2 and nothing on stdout."""
-    assert run_here(*arguments) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    (line,) = told.err.splitlines()
-    return line
 
 
 def planned(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[str]:
