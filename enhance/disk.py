@@ -97,7 +97,7 @@ class Lock:
         for other in self._folder.glob("lock.*"):
             if other.name.startswith(self._own):
                 continue
-            theirs = FileLock(other, timeout=0)
+            theirs = FileLock(other, timeout=1)  # other ranks too look whether it is a dead one
             try:
                 theirs.acquire()
             except Timeout:
