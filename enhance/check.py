@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from enhance.config import Parser
 from enhance.console import say
 from stages.load import Layout, Options, decode, find, read
 from stages.sample import Problem
@@ -17,7 +17,7 @@ from stages.text import CleanOptions, check
 
 def main(argv: Sequence[str]) -> int:
     """0 all well, 3 problems found. Raises Fatal, status 2, for a folder that cannot be checked."""
-    parser = argparse.ArgumentParser(prog="enhance check", description=__doc__)
+    parser = Parser(prog="enhance check", description=__doc__)
     parser.add_argument("dataset_dir", metavar="DIR", help="folder of images and captions")
     parser.add_argument("--anchor", default="", help="the trigger word that each caption must hold")
     parser.add_argument("--lora_type", default="character", help="whose policy the captions follow")

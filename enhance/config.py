@@ -111,13 +111,15 @@ class Config:
         }
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Takes --kebab-case too, and says what is wrong in one line."""
+
     def error(self, message: str) -> NoReturn:
         raise Fatal(message, 2)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Names what it does not know without the values: one of them may be a key."""
-        found, unknown = self.parse_known_args(args, namespace)
+        found, unknown = self.parse_known_args(_snake_case(args), namespace)
         if unknown:
             names = [name.partition("=")[0] for name in unknown if name.startswith("-")] or unknown
             self.error(f"unrecognized arguments: {' '.join(names)}")
@@ -126,7 +128,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The parser of every layer: only what is given appears in its result."""
-    result = _Parser(
+    result = Parser(
         prog="enhance",
         description="Training captions for LoRA fine-tuning, from a folder of images.",
         epilog="Other jobs: enhance show FILE, enhance check DIR; each has its own --help. "
@@ -183,7 +185,7 @@ def read(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Co
     """
     parse = parser()
     dotted = _dotted()
-    flags = vars(parse.parse_args(_snake_case(argv)))
+    flags = vars(parse.parse_args(argv))
     layers = {
         "flag": flags,
         "environment": _layer(parse, "in the environment", _from_variables, environment),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from enhance.cache import FOLDER
+from enhance.config import Parser
 from enhance.console import say
 from enhance.journal import Journal, Record, text_hash
 from stages.load import Layout, Options, decode, read
@@ -16,13 +17,13 @@ from stages.sample import Fatal
 
 def main(argv: Sequence[str]) -> int:
     """0, or Fatal with status 2 if the file is not part of a dataset."""
-    parser = argparse.ArgumentParser(prog="enhance show", description=__doc__)
+    parser = Parser(prog="enhance show", description=__doc__)
     parser.add_argument("file", metavar="FILE", help="an image of a captioned dataset")
     parser.add_argument("--sidecar_dir", default="", metavar="DIR", help="as in the run")
     parser.add_argument("--output_dir", default="", metavar="DIR", help="as in the run")
     parser.add_argument("--caption_extension", default=".txt", help="as in the run")
     wanted = parser.parse_args(argv)
-    media = Path(wanted.file).expanduser()
+    media = Path(os.path.abspath(Path(wanted.file).expanduser()))
     if not media.is_file() or media.suffix.lower() not in IMAGES:
         raise Fatal(f"{media}: there is no such image", 2)
     layout = Layout.of(
