@@ -79,7 +79,12 @@ class Cache:
             return Decision("edited", "written by hand: kept", caption)
         key = stage.key(sample)
         if record is None or not record.key:
-            if data is not None and standing and self._cleans_to(sample, data):
+            if (
+                data is not None
+                and standing
+                and self._cleans_to(sample, data)
+                and not self._awaits(sample, path, data, record)
+            ):
                 # The journal was deleted, but this is what would be published now: ours.
                 self._journal.write(self._layout.name(path), key, data, None, origin="clean")
                 self._journal.published(self._layout.name(path))
@@ -174,12 +179,14 @@ class Cache:
             return True
         if output != "final":
             return False
-        in_place = path == self._layout.original(sample.media)
-        if in_place and not (record is not None and record.published):
-            kept = self._kept_manual(sample.media)
-            if kept == data or (kept is None and not self.is_final(sample.media, path, data)):
-                return True  # the person's caption itself: kept as _manual when published
-        return self._cleans_to(sample, data)
+        return self._awaits(sample, path, data, record) or self._cleans_to(sample, data)
+
+    def _awaits(self, sample: Sample, path: Path, data: bytes, record: Record | None) -> bool:
+        """True if this is the person's caption itself, before the first publish replaces it."""
+        if path != self._layout.original(sample.media) or (record and record.published):
+            return False
+        kept = self._kept_manual(sample.media)
+        return kept == data or (kept is None and not self.is_final(sample.media, path, data))
 
     def _cleans_to(self, sample: Sample, data: bytes) -> bool:
         """True if `data` is what the sample's combined caption would be published as."""
