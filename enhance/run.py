@@ -180,8 +180,13 @@ def _notices(config: Config, stages: list[Stage]) -> None:
     for stage in stages:
         if isinstance(stage, Generate) and stage.notice:
             log.info(stage.notice)
-    if not config.policy.anchor and config.run.until != "generated":
-        log.info("no --anchor: captions are merged and cleaned without one")
+    anchor = config.policy.anchor
+    if config.run.until != "generated":
+        if not anchor:
+            log.info("no --anchor: captions are merged and cleaned without one")
+        policy = read_policy(config.policy.lora_type, config.policy.prompts_dir)
+        if anchor.lower() in policy.generic:
+            log.warning("--anchor %s is a common word: the model knows it as everything", anchor)
 
 
 def _settings(config: Config) -> dict[str, dict[str, object]]:
