@@ -6,6 +6,7 @@ the prompt and feeds the checker, so the two cannot disagree.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ SHIPPED = next(
     (path for path in (_ROOT / "enhance" / "prompts", _ROOT / "prompts") if path.is_dir()),
     _ROOT / "prompts",
 )
+
+_FENCE = re.compile(r"<\s*/?\s*(?:person|draft|anchor)\s*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,8 @@ class Policy:
 
 def _unfenced(caption: str) -> str:
     """A caption cannot end its own fence and speak as instructions."""
-    for fence in ("person", "draft", "anchor"):
-        caption = caption.replace(f"<{fence}>", "").replace(f"</{fence}>", "")
+    while (bare := _FENCE.sub("", caption)) != caption:  # one within another leaves a third
+        caption = bare
     return caption.strip()
 
 

@@ -30,7 +30,7 @@ def texts_of(body: dict[str, Any]) -> dict[str, str]:
     """The fenced texts of a merge request: person, draft, anchor; "" where there is none."""
     user = body["messages"][-1]["content"]
     found = {
-        name: re.search(rf"<{name}>\s*(.*?)\s*</{name}>", user, re.S)
+        name: re.search(rf"<{name}>\s*(.*?)\s*</{name}>", user, re.DOTALL)
         for name in ("person", "draft", "anchor")
     }
     return {name: match[1] if match else "" for name, match in found.items()}
@@ -65,6 +65,10 @@ class ChatServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Listens no longer: whoever comes now is refused."""
         self._http.shutdown()
         self._http.server_close()
 

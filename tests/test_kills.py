@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from doors import TWO_RANKS, draw_scenes, finals, report_of, run, run_here, start, with_server
-from launches import Hold, captions, kill_all, leftovers, wait_until
+from launches import PATIENCE, Hold, captions, kill_all, leftovers, wait_until
 from loopback import ChatServer, texts_of
 
 from enhance.disk import Lock
