@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageCms
+
 from stages.media import open_image
 from stages.sample import Unusable
 

@@ -18,9 +18,7 @@ def test_the_demo_is_right_about_every_picture(
 ) -> None:
     scenes.main([str(tmp_path / "drawn anew")])
     truth = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
-    done = run(
-        *("--config", "configs/shapes.yaml", "--dataset_dir", dataset), cwd=str(REPOSITORY)
-    )
+    done = run(*("--config", "configs/shapes.yaml", "--dataset_dir", dataset), cwd=str(REPOSITORY))
     assert done.returncode == 0, done.stderr
     expected = {}
     for name, phrase in truth.items():
