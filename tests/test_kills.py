@@ -93,6 +93,8 @@ def test_a_run_that_is_asked_to_stop_says_so_leaves_nothing_and_goes_on_later(
         with at_work(folder, server, 5) as launch:
             wait_until(lambda: len(merged(folder)) == 5)
             launch.send_signal(signal.SIGTERM)  # while four requests wait for their answers
+            time.sleep(0.05)
+            launch.send_signal(signal.SIGTERM)  # as each thread of a dying launcher does
             said, complained = launch.communicate(timeout=60)  # and would wait twice as long
         assert launch.returncode == 130
         assert "Traceback" not in complained
