@@ -179,6 +179,17 @@ def test_with_an_output_folder_the_persons_file_stays_untouched(
     assert "made for Mia" in finals(tmp_path / "out")["one"]
 
 
+def test_a_text_of_a_person_in_the_output_folder_is_never_overwritten(
+    few: Path, server: ChatServer, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    write(out / "one.txt", "my own words\n")
+    caption_all(few, server, "--output_dir", str(out))
+    assert (out / "one.txt").read_bytes() == b"my own words\n"
+    assert "calm mood" in finals(out)["two"]
+
+
 def test_a_caption_typed_after_a_refused_answer_is_still_the_persons(
     few: Path, server: ChatServer
 ) -> None:
