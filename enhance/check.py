@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from enhance.config import Parser
 from enhance.console import say
+from enhance.flags import Parser
 from stages.load import Layout, Options, decode, find, read
 from stages.sample import Problem
 from stages.text import CleanOptions, check

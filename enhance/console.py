@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -76,8 +77,15 @@ class Bar:
         self._unsent = self._count = self._worked = 0
         self._bar: tqdm[Any] | None = None
         if ranks.main and sys.stderr.isatty():
+            # A terminal that does not know its width says 0, and would get empty bars.
+            known = os.get_terminal_size(sys.stderr.fileno()).columns > 0
             self._bar = tqdm(
-                total=total, desc=label, unit="file", position=position, dynamic_ncols=True
+                total=total,
+                desc=label,
+                unit="file",
+                position=position,
+                dynamic_ncols=known,
+                ncols=None if known else 80,
             )
 
     def advance(self, act: str) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from enhance.cache import FOLDER
-from enhance.config import Parser
 from enhance.console import say
+from enhance.flags import Parser
 from enhance.journal import Journal, Record, text_hash
 from stages.load import Layout, Options, decode, read
 from stages.media import IMAGES

@@ -178,6 +178,11 @@ class Server:
                 if self._closed.is_set():
                     raise
                 unreadable += isinstance(busy, _Unreadable)
+                if busy.seconds is not None and busy.seconds > self.PATIENCE:
+                    raise Fatal(  # a quota is spent: every file would be told the same
+                        f"{self.address} asks to wait {busy.seconds:.0f} s ({busy}): start again "
+                        "then, what is done is kept"
+                    ) from None
                 pause = (
                     busy.seconds if busy.seconds is not None else backoff * random.uniform(0.5, 1)
                 )

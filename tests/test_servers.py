@@ -234,6 +234,22 @@ def test_a_server_that_dies_ends_the_run_with_its_address_and_the_next_run_goes_
     assert finals(notes) == ALL
 
 
+def test_a_spent_quota_ends_the_run_with_one_line_and_the_next_run_goes_on(
+    notes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spent = Answer(status=429, headers={"retry-after": "7200"}, body=error("daily limit reached"))
+    with ChatServer(lambda number, body: spent if number > 3 else answer(number, body)) as server:
+        assert merge_on(server.url, notes, "--concurrency", "1") == 4
+    complaints = [line for line in capsys.readouterr().err.splitlines() if "enhance: " in line]
+    assert len(complaints) == 1
+    assert "7200 s" in complaints[0]
+    assert "daily limit reached" in complaints[0]
+    with ChatServer(answer) as server:
+        assert merge_on(server.url, notes) == 0
+        assert sorted(note_of(body) for body in server.requests) == NAMES[3:]
+    assert finals(notes) == ALL
+
+
 def test_one_answer_on_which_the_connection_always_breaks_costs_its_file_alone(
     notes: Path,
 ) -> None:

@@ -1,0 +1,160 @@
+"""The flags: every room's options as one parser, and settings spelled as flags.
+
+Every room declares its options as a frozen dataclass beside its code. A name is a flag, a YAML key
+and an ENHANCE_* variable; all are parsed here, so types, choices and typos give the same message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import typing
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, NoReturn
+
+from enhance import __version__, cache, console
+from stages import generate, llm, load, policy
+from stages.sample import Fatal
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How the run goes."""
+
+    until: str = field(
+        default="final",
+        metadata={"help": "stop after this text", "choices": ("generated", "combined", "final")},
+    )
+    overlap: bool = field(
+        default=True,
+        metadata={
+            "help": "one stage after the other, the captioner unloaded first: "
+            "for models that share a GPU"
+        },
+    )
+    dry_run: bool = field(
+        default=False, metadata={"help": "say what would run per stage and why; write nothing"}
+    )
+    explain: bool = field(
+        default=False, metadata={"help": "like --dry_run, and say it of every file"}
+    )
+    strict: bool = field(
+        default=False, metadata={"help": "exit with status 3 if some files need a person"}
+    )
+    cache_generated_captions_to_disk: bool = field(
+        default=False, metadata={"help": "accepted for enhance_captions.py: drafts are always kept"}
+    )
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "load": load.Options,
+    "policy": policy.Options,
+    "generate": generate.Options,
+    "merge": llm.Options,
+    "cache": cache.Options,
+    "run": RunOptions,
+    "report": console.Options,
+}
+
+
+DEFAULTS: dict[str, Any] = {
+    option.name: option.default for options in SECTIONS.values() for option in fields(options)
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes --kebab-case too, and says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Fatal(message, 2)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Names what it does not know without the values: one of them may be a key."""
+        found, unknown = self.parse_known_args(_snake_case(args), namespace)
+        if unknown:
+            names = [name.partition("=")[0] for name in unknown if name.startswith("-")] or unknown
+            self.error(f"unrecognized arguments: {' '.join(names)}")
+        return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every layer: only what is given appears in its result."""
+    result = Parser(
+        prog="enhance",
+        description="Training captions for LoRA fine-tuning, from a folder of images.",
+        epilog="Other jobs: enhance show FILE, enhance check DIR; each has its own --help. "
+        "Settings are also read from ENHANCE_* variables, .env and --config.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("--version", action="version", version=f"enhance {__version__}")
+    result.add_argument(
+        "--config", metavar="FILE", help="YAML file of settings, or the name of a shipped one"
+    )
+    result.add_argument(
+        "--print_config", action="store_true", help="print all settings and their origin, and stop"
+    )
+    for name, options in SECTIONS.items():
+        group = result.add_argument_group(name, (options.__doc__ or "").strip())
+        hints = typing.get_type_hints(options)
+        for option in fields(options):
+            _add(group, option, hints[option.name])
+    return result
+
+
+def _add(group: Any, option: Any, kind: Any) -> None:
+    metadata = dict(option.metadata)
+    text = metadata.pop("help")
+    default = option.default
+    if kind is bool:
+        no = default is True  # then the switch people type is --no_…, and `help` is about it
+        group.add_argument(
+            f"--{option.name}",
+            action="store_true",
+            help=argparse.SUPPRESS if no else text,
+        )
+        group.add_argument(
+            f"--no_{option.name}",
+            dest=option.name,
+            action="store_false",
+            help=text if no else argparse.SUPPRESS,
+        )
+        return
+    if kind == tuple[str, ...]:
+        group.add_argument(f"--{option.name}", nargs="+", help=text, **metadata)
+        return
+    if default not in ("", 0, MISSING):
+        text = f"{text} (default: {default})"
+    group.add_argument(f"--{option.name}", type=kind, help=text.replace("%", "%%"), **metadata)
+
+
+def spell(name: str, value: Any) -> list[str]:
+    """One setting as a user would have typed it."""
+    positive = name.removeprefix("no_")
+    if _is_switch(positive):
+        on = value if isinstance(value, bool) else str(value).lower() in ("1", "true", "yes", "on")
+        off = str(value).lower() in ("0", "false", "no", "off", "")
+        if not on and not off:
+            raise Fatal(f"{name}: expected true or false, not {value!r}", 2)
+        return [f"--{positive}" if on == (positive == name) else f"--no_{positive}"]
+    if isinstance(DEFAULTS.get(name), tuple) and isinstance(value, str):
+        value = value.replace(",", " ").split()
+    if isinstance(value, list):
+        return [f"--{name}", *map(str, value)] if value else []
+    return [f"--{name}={value}"]
+
+
+def _is_switch(name: str) -> bool:
+    return name == "print_config" or isinstance(DEFAULTS.get(name), bool)
+
+
+def _snake_case(argv: Sequence[str]) -> list[str]:
+    """`--Like-This=x` is `--like_this=x`; values are left alone."""
+    result = []
+    for argument in argv:
+        if argument.startswith("--") and len(argument) > 2:
+            name, equals, value = argument.partition("=")
+            argument = f"--{name[2:].replace('-', '_')}{equals}{value}"
+        result.append(argument)
+    return result
