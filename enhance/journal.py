@@ -38,6 +38,7 @@ class Record:
     text: str | None = None  # of an answer that was not written
     failure: str = ""
     published: bool = False
+    kept: tuple[str, ...] = ()  # a person's texts that stood there and were replaced
     at: int = 0  # nanoseconds since the epoch
 
 
@@ -149,6 +150,8 @@ class Journal:
         record = self.records.setdefault(entry["path"], Record())
         if "hash" in entry and entry["hash"] not in record.hashes:
             record.hashes = (*record.hashes, entry["hash"])
+        if "kept" in entry:
+            record.kept = (*record.kept, entry["kept"])
         if "published" in entry:
             record.published = True
         if "key" not in entry or at < record.at:

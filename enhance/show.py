@@ -58,6 +58,9 @@ def _lines(output: str, path: Path, record: Record | None) -> Iterator[str]:
         yield f"{output}: none"
     if record is None:
         return
+    for text in record.kept:
+        readable, _ = decode(text.encode("utf-8", "surrogateescape"))
+        yield f"  written by a person, replaced by --overwrite: {readable.strip()}"
     if record.failure:
         yield f"  failed: {record.failure}"
     if record.text is not None:

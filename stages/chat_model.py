@@ -27,7 +27,7 @@ class ChatModel:
         self._dtype = dtype
         self._device = device
         self._checkpoint = Checkpoint(options.model or DEFAULT)
-        self.name = self._checkpoint.source
+        self.name = self.origin = self._checkpoint.source
         self._model: Any = None
         self._tokenizer: Any = None
         self._folds = False  # the system message into the user's

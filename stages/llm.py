@@ -72,7 +72,8 @@ class Reply:
 class Chat(Protocol):
     """A chat model, wherever it runs."""
 
-    name: str  # for fingerprints and as a caption's origin
+    name: str  # for fingerprints: as the user chose it, known without asking anyone
+    origin: str  # the model that really answers, known once prepared
     batch_size: int
     workers: int
 
@@ -132,7 +133,7 @@ class Server:
         self._options = options
         self.name = options.model or "the server's only model"
         self.workers = max(1, (options.concurrency or (4 if local else 8)) // ranks)
-        self._model = options.model
+        self.origin = options.model
         self._client: Any = None
         self._closed = threading.Event()
 
@@ -149,15 +150,15 @@ class Server:
             http_client=openai.DefaultHttpx2Client(trust_env=not self._local),
         )
         names = self._names()
-        if self._model:
+        if self.origin:
             return
         if names is None:
             raise Fatal(f"{self.address} does not list its models: name one with --model")
         if len(names) != 1:
             listed = ", ".join(names) or "none"
             raise Fatal(f"{self.address} offers several models; pick one with --model: {listed}")
-        self._model = names[0]
-        log.info("merging with %s at %s", self._model, self.address)
+        self.origin = names[0]
+        log.info("merging with %s at %s", self.origin, self.address)
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[Reply]:
         """One reply each. Raises Fatal for a bad key, an unknown model, a lost server."""
@@ -225,7 +226,7 @@ class Server:
         def ask() -> None:
             try:
                 completion = self._client.chat.completions.create(
-                    model=self._model,
+                    model=self.origin,
                     messages=list(messages),
                     temperature=self._options.temperature,
                     max_tokens=self._options.max_tokens,
@@ -287,7 +288,7 @@ class Server:
         if code == 404:
             names = self._names()
             offer = f"; it offers: {', '.join(names)}" if names else ""
-            return Fatal(f"{self.address} does not know model {self._model!r}: {text}{offer}")
+            return Fatal(f"{self.address} does not know model {self.origin!r}: {text}{offer}")
         if code in (408, 409, 429) or code >= 500:
             return _Busy(f"HTTP {code}: {text}", _retry_after(error.response.headers))
         return RuntimeError(f"HTTP {code}: {text}")

@@ -69,7 +69,7 @@ class Merge:
 
     def _caption(self, reply: Reply) -> Caption:
         lost = not_a_caption(reply.text, reply.finish)
-        return Caption(reply.text.strip(), self._chat.name, reply.finish, (lost,) if lost else ())
+        return Caption(reply.text.strip(), self._chat.origin, reply.finish, (lost,) if lost else ())
 
 
 def _text(caption: Caption | None) -> str:

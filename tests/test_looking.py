@@ -30,7 +30,7 @@ def test_show_tells_every_text_of_a_file_and_who_wrote_it(
         "one.png",
         "  manual (one_manual.txt, by a person): made for Otto",
         "  generated (one_generated.txt, by a person): a pink moon",
-        f"  combined (one_combined.txt, by the server's only model): {final}",
+        f"  combined (one_combined.txt, by tiny): {final}",
         f"  final (one.txt, by clean): {final}",
     ]
     assert snapshot(few) == before
@@ -68,6 +68,16 @@ def test_show_tells_what_was_wrong(
     assert "    not usable, so not written: I'm sorry, I can't do that." in lines
     assert "    refusal: the model refused" in lines
     assert "    failed: the image file is empty" in told(capsys, 0, "show", few / "broken.png")
+
+
+def test_show_tells_a_text_of_a_person_that_was_overwritten(
+    few: Path, server: ChatServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caption_all(few, server)
+    (few / "one.txt").write_bytes(b"at the caf\xe9")
+    caption_all(few, server, "--overwrite", "final")
+    line = "    written by a person, replaced by --overwrite: at the café"
+    assert line in told(capsys, 0, "show", few / "one.png")
 
 
 def test_show_of_no_picture_is_refused(few: Path, capsys: pytest.CaptureFixture[str]) -> None:
