@@ -15,7 +15,8 @@ from typing import Literal
 
 from enhance.disk import Writer
 from enhance.journal import Journal, Record, text_hash
-from stages.load import Layout, decode, read
+from stages.dataset import Layout
+from stages.load import decode, read
 from stages.sample import Caption, Failure, Sample, Stage
 
 FOLDER = ".enhance"  # in the dataset: small text files only, trainers scan dot-folders too
@@ -75,8 +76,7 @@ class Cache:
         if output in self._overwrite:
             return Decision("run", f"--overwrite {output}", key=stage.key(sample))
         if data is not None and standing and not self._ours(sample, output, path, data, record):
-            caption = Caption(decode(data)[0], "human")
-            return Decision("edited", "written by hand: kept", caption)
+            return Decision("edited", "written by hand", self._edited(sample, output, data))
         key = stage.key(sample)
         if record is None or not record.key:
             if (
@@ -105,10 +105,24 @@ class Cache:
         caption = Caption(decode(data)[0], record.origin, record.finish, record.problems)
         return Decision("fresh", "up to date", caption, key=key)
 
+    def kept(self, media: Path) -> tuple[Path, ...]:
+        """Where the manual caption may be kept: where this run would, and where another one did."""
+        places = self._layout.kept(media)
+        record = self._journal.records.get(self._layout.name(self._layout.original(media)))
+        if record is not None and record.manual:
+            places = (*places, self._layout.root / record.manual)
+        return places
+
+    def was_kept(self, media: Path) -> bool:
+        """True if a run kept this file's manual caption, wherever that is now."""
+        record = self._journal.records.get(self._layout.name(self._layout.original(media)))
+        return record is not None and bool(record.manual)
+
     def is_final(self, media: Path, path: Path, data: bytes) -> bool:
         """True if `{name}.txt` is a published caption, as it was or edited since; False if it is
         a person's caption that waits to be used. Asked where no `_manual.txt` was kept."""
-        record = self._journal.records.get(self._layout.name(path))
+        name = self._layout.name(path)
+        record = self._journal.records.get(name)
         if record is not None:
             return record.published or text_hash(data) in record.hashes
         combined_path = self._layout.path(media, "combined")
@@ -118,11 +132,16 @@ class Cache:
         if combined is None:
             return False
         sample = Sample(media, combined=Caption(decode(combined)[0], ""))
+        # The journal was deleted, or the files were renamed. What would be published now is ours;
+        # else, a text younger than the merge is an edited final, an older one was merged. Noted at
+        # once: the answer must not change when the merge is made anew.
         if self._cleans_to(sample, data):
+            self._journal.adopt(name, data)
             return True
-        # The journal was deleted. A text younger than the merge is an edited final; an older one
-        # is what was merged.
-        return os.stat(path).st_mtime_ns > os.stat(combined_path).st_mtime_ns
+        younger = os.stat(path).st_mtime_ns > os.stat(combined_path).st_mtime_ns
+        if younger:
+            self._journal.published(name)
+        return younger
 
     def save(self, stage: Stage, sample: Sample, caption: Caption, key: str) -> None:
         """Writes a stage's answer the moment it exists. Raises OSError if that is impossible."""
@@ -178,8 +197,14 @@ class Cache:
         if record is not None and text_hash(data) in record.hashes:
             return True
         if output != "final":
-            return False
+            return record is None and self._moved(data)
         return self._awaits(sample, path, data, record) or self._cleans_to(sample, data)
+
+    def _moved(self, data: bytes) -> bool:
+        """True for a draft or merge of ours whose file has another name now: what it was made from
+        may be another picture, so it is made anew."""
+        name = self._journal.sidecars.get(text_hash(data))
+        return name is not None and not (self._layout.root / name).exists()
 
     def _awaits(self, sample: Sample, path: Path, data: bytes, record: Record | None) -> bool:
         """True if this is the person's caption itself, before the first publish replaces it."""
@@ -187,6 +212,15 @@ class Cache:
             return False
         kept = self._kept_manual(sample.media)
         return kept == data or (kept is None and not self.is_final(sample.media, path, data))
+
+    def _edited(self, sample: Sample, output: str, data: bytes) -> Caption:
+        """A person's text as a caption; of a final it is said what is wrong, though it stays."""
+        text = decode(data)[0]
+        if output != "final":
+            return Caption(text, "human")
+        (cleaned,) = self._cleaner([Sample(sample.media, combined=Caption(text, "human"))])
+        problems = tuple(replace(problem, blocking=False) for problem in cleaned.problems)
+        return Caption(text, "human", problems=problems)
 
     def _cleans_to(self, sample: Sample, data: bytes) -> bool:
         """True if `data` is what the sample's combined caption would be published as."""
@@ -196,7 +230,7 @@ class Cache:
         return not caption.blocked and caption.text.encode() == data
 
     def _kept_manual(self, media: Path) -> bytes | None:
-        kept = (read(path) for path in self._layout.kept(media))
+        kept = (read(path) for path in self.kept(media))
         return next((data for data in kept if data is not None), None)
 
     def _publish(self, sample: Sample, caption: Caption, key: str, path: Path) -> None:
@@ -211,7 +245,9 @@ class Cache:
         if data is None or self._kept_manual(media) is not None:
             return
         if not self.is_final(media, path, data):
-            self._writer.write(self._layout.path(media, "manual"), data, durable=True)
+            place = self._layout.path(media, "manual")
+            self._writer.write(place, data, durable=True)
+            self._journal.manual(self._layout.name(path), self._layout.name(place))
 
     def _replace(self, path: Path, sample: Sample, output: str, caption: Caption, key: str) -> None:
         name = self._layout.name(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -10,7 +11,8 @@ from pathlib import Path
 
 from enhance.console import say
 from enhance.flags import Parser
-from stages.load import Layout, Options, decode, find, read
+from stages.dataset import Layout, Options, find
+from stages.load import decode, read
 from stages.sample import Problem
 from stages.text import CleanOptions, check
 
@@ -33,7 +35,10 @@ def main(argv: Sequence[str]) -> int:
     )
     layout = Layout.of(options)
     found = {}
-    for media in find(options, layout):
+    pictures, notices = find(options, layout)
+    for notice in notices:
+        print(notice, file=sys.stderr)
+    for media in pictures:
         problems = list(
             _problems(layout.original(media), wanted.lora_type, wanted.anchor, wanted.prompts_dir)
         )

@@ -18,7 +18,7 @@ import yaml
 
 from enhance import cache, console
 from enhance.flags import DEFAULTS, SECTIONS, RunOptions, parser, spell
-from stages import generate, llm, load, policy
+from stages import dataset, generate, llm, policy
 from stages.sample import Fatal
 
 # Names that other tools use for our settings.
@@ -51,7 +51,7 @@ class Secret:
 class Config:
     """All settings of a run, and which layer each came from."""
 
-    load: load.Options
+    load: dataset.Options
     policy: policy.Options
     generate: generate.Options
     merge: llm.Options
@@ -155,7 +155,8 @@ def _from_yaml(file: str) -> list[str]:
     try:
         data = yaml.load(path.read_text(encoding="utf-8-sig"), _Texts)
     except OSError as error:
-        raise Fatal(str(error.strerror), 2) from None
+        shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
+        raise Fatal(f"{error.strerror}; the shipped ones are {shipped}", 2) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Fatal(" ".join(str(error).split()), 2) from None
     if data is None:

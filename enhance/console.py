@@ -60,8 +60,11 @@ def say(line: str, stream: Any = None) -> None:
     """One line on stdout, or on `stream`, whatever encoding it has."""
     stream = stream or sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
-    stream.flush()
+    try:
+        tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+        stream.flush()
+    except BrokenPipeError:  # `| head` has read enough; the run goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Bar:
@@ -89,16 +92,16 @@ class Bar:
             )
 
     def advance(self, act: str) -> None:
-        self._began = self._began or time.monotonic()
+        if not self._began:
+            self._began = self._told = time.monotonic()
         self._unsent += 1
         self._worked += act == "done"
         if self._ranks.world == 1 or time.monotonic() - self._looked > self._SHARED:
             self._share()
 
     def close(self) -> None:
-        if self._unsent:
-            with contextlib.suppress(Fatal):  # the launcher has ended: there is nobody to tell
-                self._share()
+        with contextlib.suppress(Fatal):  # the launcher has ended: there is nobody to tell
+            self._share()  # and look once more at what other ranks did
         if self._bar is not None:
             self._bar.close()
 

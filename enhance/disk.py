@@ -82,7 +82,7 @@ class Lock:
     def __init__(self, folder: Path, launch: str, rank: int) -> None:
         self._folder = folder
         self._own = f"lock.{launch}."
-        self._path = folder / f"{self._own}{rank}"
+        self._path = folder / f"{self._own}{rank}.{os.getpid()}"
         self._lock = FileLock(self._path, timeout=0)
         self.found_dead = False  # an earlier launch was killed: it may have left files behind
 
@@ -103,8 +103,8 @@ class Lock:
             except Timeout:
                 self.__exit__()
                 raise Fatal(
-                    f"another run is at work in {self._folder.parent} ({other.name}): wait for it "
-                    "or stop it"
+                    f"another run is at work in {self._folder.parent} (process "
+                    f"{other.name.rpartition('.')[2]}): wait for it or stop it"
                 ) from None
             self.found_dead = True
             other.unlink(missing_ok=True)

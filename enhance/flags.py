@@ -7,13 +7,15 @@ and an ENHANCE_* variable; all are parsed here, so types, choices and typos give
 from __future__ import annotations
 
 import argparse
+import difflib
+import math
 import typing
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NoReturn
 
 from enhance import __version__, cache, console
-from stages import generate, llm, load, policy
+from stages import dataset, generate, llm, policy
 from stages.sample import Fatal
 
 
@@ -42,12 +44,13 @@ class RunOptions:
         default=False, metadata={"help": "exit with status 3 if some files need a person"}
     )
     cache_generated_captions_to_disk: bool = field(
-        default=False, metadata={"help": "accepted for enhance_captions.py: drafts are always kept"}
+        default=False,
+        metadata={"help": "does nothing: drafts are always kept (a flag of enhance_captions.py)"},
     )
 
 
 SECTIONS: dict[str, type[Any]] = {
-    "load": load.Options,
+    "load": dataset.Options,
     "policy": policy.Options,
     "generate": generate.Options,
     "merge": llm.Options,
@@ -73,7 +76,9 @@ class Parser(argparse.ArgumentParser):
         found, unknown = self.parse_known_args(_snake_case(args), namespace)
         if unknown:
             names = [name.partition("=")[0] for name in unknown if name.startswith("-")] or unknown
-            self.error(f"unrecognized arguments: {' '.join(names)}")
+            meant = difflib.get_close_matches(names[0], self._option_string_actions, 1)
+            hint = f" (did you mean {meant[0]}?)" if meant else ""
+            self.error(f"unrecognized arguments: {' '.join(names)}{hint}")
         return found
 
 
@@ -126,7 +131,25 @@ def _add(group: Any, option: Any, kind: Any) -> None:
         return
     if default not in ("", 0, MISSING):
         text = f"{text} (default: {default})"
+    if "least" in metadata:
+        kind = _at_least(kind, metadata.pop("least"), metadata.pop("most", math.inf))
+    elif "choices" not in metadata:
+        metadata.setdefault("metavar", "TEXT")
     group.add_argument(f"--{option.name}", type=kind, help=text.replace("%", "%%"), **metadata)
+
+
+def _at_least(kind: Any, least: float, most: float) -> Any:
+    """A number type that argparse checks; its name is what argparse calls the type."""
+
+    def number(text: str) -> Any:
+        value = kind(text)
+        if not least <= value <= most:
+            allowed = f"at least {least:g}" + ("" if most == math.inf else f" and at most {most:g}")
+            raise argparse.ArgumentTypeError(f"{text} is not {allowed}")
+        return value
+
+    number.__name__ = str(kind.__name__)
+    return number
 
 
 def spell(name: str, value: Any) -> list[str]:

@@ -174,6 +174,7 @@ class _Room:
             # A full or read-only disk: the next file would fare no better.
             where = error.filename2 or error.filename or job.sample.media
             raise Fatal(f"cannot write {where}: {error.strerror}") from None
+        log.debug("%s: %s", self._stage.output, job.sample.media)
         self._report.advance(self._stage.output, "refused" if caption.blocked else "done")
         return with_caption(job.sample, self._stage.output, caption)
 

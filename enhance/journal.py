@@ -7,6 +7,7 @@ are the memory. Lines name texts by their path relative to the dataset:
 - `{"path", "key", "text", "problems"}`: an answer that is no caption, so no file was written.
 - `{"path", "key", "failure"}`: the input could not be used, and would fail again unchanged.
 - `{"path", "published"}` after a final stands.
+- `{"path", "manual"}`: where the caption was kept that a person wrote there first.
 - `{"path", "kept"}`: a person's text that was about to be replaced, so that it can be brought back.
 - `{"media", "size", "mtime_ns", "content"}`: the digest of a media file.
 """
@@ -22,7 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.dataset import SUFFIXES
 from stages.sample import Problem
+
+_SIDECARS = tuple(f"{SUFFIXES[output]}.txt" for output in ("generated", "combined"))
 
 
 @dataclass(slots=True)
@@ -38,6 +42,7 @@ class Record:
     text: str | None = None  # of an answer that was not written
     failure: str = ""
     published: bool = False
+    manual: str = ""  # the file that keeps what a person wrote there first
     kept: tuple[str, ...] = ()  # a person's texts that stood there and were replaced
     at: int = 0  # nanoseconds since the epoch
 
@@ -67,6 +72,7 @@ class Journal:
         self._turn = threading.Lock()
         self.records: dict[str, Record] = {}
         self.contents: dict[str, Content] = {}
+        self.sidecars: dict[str, str] = {}  # where drafts and merges were written, by their hash
         for path in sorted(folder.glob("journal.*.jsonl")):
             self._read(path)
 
@@ -93,6 +99,14 @@ class Journal:
 
     def published(self, path: str) -> None:
         self._append({"path": path, "published": True})
+
+    def adopt(self, path: str, data: bytes) -> None:
+        """A final of ours that a deleted journal knew."""
+        self._append({"path": path, "hash": text_hash(data), "published": True})
+
+    def manual(self, path: str, kept_as: str) -> None:
+        """Call after a person's caption was copied, before the first final replaces it."""
+        self._append({"path": path, "manual": kept_as})
 
     def keep(self, path: str, data: bytes) -> None:
         """Stores a text byte for byte; on disk before this returns."""
@@ -150,6 +164,10 @@ class Journal:
         record = self.records.setdefault(entry["path"], Record())
         if "hash" in entry and entry["hash"] not in record.hashes:
             record.hashes = (*record.hashes, entry["hash"])
+            if entry["path"].endswith(_SIDECARS):
+                self.sidecars[entry["hash"]] = entry["path"]
+        if "manual" in entry:
+            record.manual = entry["manual"]
         if "kept" in entry:
             record.kept = (*record.kept, entry["kept"])
         if "published" in entry:

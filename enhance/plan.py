@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from enhance.cache import Cache, Decision, with_caption
 from enhance.console import say
 from enhance.report import LABELS
-from stages.load import Layout
+from stages.dataset import Layout
 from stages.sample import Sample, Stage
 
 
@@ -25,14 +25,14 @@ def plan(
         lines = []
         for output, decision in decisions(stages, sample, cache):
             reasons[output][decision.act, decision.reason] += 1
-            lines.append(f"  {LABELS[output]}: {_word(decision)}: {decision.reason}")
+            lines.append(f"  {LABELS[output]}: {_word(decision.act)}: {decision.reason}")
         if explain:
             say("\n".join([layout.name(sample.media), *lines]))
     for output, counts in reasons.items():
         runs = sum(count for (act, _), count in counts.items() if act == "run")
         say(f"{LABELS[output]}: {runs} of {sum(counts.values())} files would run")
         for (act, reason), count in counts.most_common():
-            say(f"  {count} {'would run' if act == 'run' else 'kept'}: {reason}")
+            say(f"  {count} {_word(act)}: {reason}")
     say("Nothing was written.")
 
 
@@ -60,7 +60,5 @@ def decisions(
             return
 
 
-def _word(decision: Decision) -> str:
-    return {"run": "would run", "failed": "failed before", "refused": "listed"}.get(
-        decision.act, "kept"
-    )
+def _word(act: str) -> str:
+    return {"run": "would run", "failed": "failed before", "refused": "listed"}.get(act, "kept")

@@ -16,7 +16,7 @@ from typing import Any
 from enhance import __version__
 from enhance.console import Bar, say
 from enhance.ranks import Ranks
-from stages.load import Layout
+from stages.dataset import Layout
 from stages.sample import Sample
 
 LABELS = {"generated": "draft", "combined": "merge", "final": "clean"}
@@ -163,10 +163,22 @@ def worked(report: Mapping[str, Any]) -> bool:
     return any(counts["seconds"] for counts in report["stages"].values())
 
 
+def news(report: Mapping[str, Any], before: bytes | None) -> bool:
+    """True if the report says anything that the one before it, as it stands in its file, did not:
+    a run that changes nothing touches no file."""
+    if worked(report) or before is None:
+        return True
+    try:
+        old = json.loads(before)
+        return any(report[name] != old[name] for name in ("failed", "needs_a_person"))
+    except (ValueError, KeyError, TypeError):
+        return True
+
+
 def summarise(report: Mapping[str, Any], where: Path) -> None:
     """The few lines at the end, and the list of what needs a person."""
     files = report["files"]
-    say(f"{files['all']} files in {report['seconds']:.1f} s: " + _counted(files))
+    say(f"{_number(files['all'], 'file')} in {report['seconds']:.1f} s: " + _counted(files))
     for output, counts in report["stages"].items():
         parts = [
             f"{counts[act]} {word}"
@@ -181,17 +193,24 @@ def summarise(report: Mapping[str, Any], where: Path) -> None:
         ]
         tokens = counts.get("prompt_tokens", 0) + counts.get("completion_tokens", 0)
         if tokens:
-            parts.append(f"{tokens} tokens in {counts['requests']} requests")
+            parts.append(f"{tokens} tokens in {_number(counts['requests'], 'request')}")
         say(f"  {LABELS[output]}: " + (", ".join(parts) or "nothing to do"))
     rows = [*report["failed"], *report["needs_a_person"]]
     if rows:
-        say(f"{len(rows)} need a person:")
+        say(f"{_number(len(rows), 'file')} failed or need a person:")
         for row in rows[:_LISTED]:
-            say(f"  {row['file']}: {row['reason']} [{row['stage']}]")
+            say(f"  {row['file']}: {row['reason']} [{LABELS.get(row['stage'], row['stage'])}]")
         if len(rows) > _LISTED:
             say(f"  and {len(rows) - _LISTED} more, all in {where}")
-    if not report["complete"]:
-        say("The run was stopped before its end; the same command goes on from here.")
+    if report["needs_a_person"]:
+        say(
+            "Answers that cannot be used are not asked for again: write {name}_combined.txt by "
+            "hand, or merge anew with --overwrite combined (a larger --max_tokens if cut off)"
+        )
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _counted(files: Mapping[str, int]) -> str:

@@ -14,18 +14,19 @@ from types import FrameType
 
 from enhance.cache import FOLDER, Cache
 from enhance.config import Config
-from enhance.console import start_logging
+from enhance.console import say, start_logging
 from enhance.disk import Lock, Writer
 from enhance.flow import through
 from enhance.journal import Journal
 from enhance.plan import plan
 from enhance.ranks import Ranks
-from enhance.report import Report, summarise, worked
+from enhance.report import Report, news, summarise, worked
 from stages.chat_model import ChatModel
 from stages.clean import Clean
+from stages.dataset import Layout, find
 from stages.generate import Generate
 from stages.llm import Chat, Server
-from stages.load import Layout, find, load, read
+from stages.load import load, read
 from stages.merge import Merge
 from stages.policy import read_policy
 from stages.sample import Fatal, Sample, Stage
@@ -36,13 +37,18 @@ log = logging.getLogger(__name__)
 def run(config: Config, ranks: Ranks) -> int:
     """Captions the dataset; the exit status. Raises Fatal if the run cannot go on."""
     start_logging(config.report, ranks)
+    if len(config.policy.anchor.splitlines()) > 1:
+        raise Fatal("--anchor: one line, please; it stands within captions of one line", 2)
     layout = Layout.of(config.load)
-    media = find(config.load, layout)
+    media, notices = find(config.load, layout)
+    log.debug("%s: %d pictures", layout.root, len(media))
+    for notice in notices:
+        log.info(notice)
     folder = layout.root / FOLDER
     if config.run.dry_run or config.run.explain:
         if ranks.main:
             cache, stages = build(config, ranks, layout, Journal(folder, ranks.rank, True))
-            plan(stages, load(media, layout, cache.is_final), cache, layout, config.run.explain)
+            plan(stages, load(media, layout, cache), cache, layout, config.run.explain)
         return 0
     _end_with_launcher(ranks)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -56,7 +62,7 @@ def run(config: Config, ranks: Ranks) -> int:
         report = Report(layout, ranks, len(media), [stage.output for stage in stages])
         stopped: Fatal | KeyboardInterrupt | None = None
         try:
-            samples: Iterable[Sample] = load(ranks.share(media), layout, cache.is_final)
+            samples: Iterable[Sample] = load(ranks.share(media), layout, cache)
             for sample in chain(stages, samples, cache, report, _overlap(config)):
                 report.count(sample)
         except (Fatal, KeyboardInterrupt) as reason:
@@ -70,10 +76,12 @@ def run(config: Config, ranks: Ranks) -> int:
         told = report.finish(spent, _settings(config), complete=stopped is None)
         if told is not None and (worked(told) or not isinstance(stopped, Fatal)):
             path = folder / "report.json"
-            if worked(told) or not path.exists():
+            if news(told, read(path)):
                 text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
                 writer.write(path, text.encode("utf-8", "backslashreplace"))
             summarise(told, path)
+            if isinstance(stopped, KeyboardInterrupt):
+                say("Stopped before the end; the same command goes on from here.")
         if isinstance(stopped, Fatal):
             raise stopped
         if stopped is not None:

@@ -10,7 +10,8 @@ from enhance.cache import FOLDER
 from enhance.console import say
 from enhance.flags import Parser
 from enhance.journal import Journal, Record, text_hash
-from stages.load import Layout, Options, decode, read
+from stages.dataset import Layout, Options
+from stages.load import decode, read
 from stages.media import IMAGES
 from stages.sample import Fatal
 
@@ -24,6 +25,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--caption_extension", default=".txt", help="as in the run")
     wanted = parser.parse_args(argv)
     media = Path(os.path.abspath(Path(wanted.file).expanduser()))
+    if media.suffix.lower() == wanted.caption_extension.lower():
+        raise Fatal(f"{media} is a caption: name its picture", 2)
     if not media.is_file() or media.suffix.lower() not in IMAGES:
         raise Fatal(f"{media}: there is no such image", 2)
     layout = Layout.of(
@@ -38,7 +41,11 @@ def main(argv: Sequence[str]) -> int:
     say(layout.name(media))
     for output in ("manual", "generated", "combined", "final"):
         path = layout.path(media, output)
-        for line in _lines(output, path, journal.records.get(layout.name(path))):
+        record = journal.records.get(layout.name(path))
+        in_place = output == "final" and path == layout.original(media)
+        if in_place and not (record and record.hashes):
+            output = "waits to be used, as manual"
+        for line in _lines(output, path, record):
             say(f"  {line}")
     return 0
 

@@ -37,7 +37,13 @@ class ChatModel:
         from transformers import AutoTokenizer
         from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-        config = self._checkpoint.config()
+        try:
+            config = self._checkpoint.config()
+        except Fatal as error:
+            raise Fatal(
+                f"{error} To merge: a folder or id as --model, or a server as --base_url; "
+                "--until generated stops before"
+            ) from None
         if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
             raise Fatal(
                 f"--model {self.name} is of type {config.model_type!r}, no language model; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import re
 import warnings
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.sample import Fatal
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +33,8 @@ class Checkpoint:
         """The model's configuration. Raises Fatal with one clear line if it cannot be had."""
         import transformers
 
+        if not Path(self.source).is_dir():
+            log.debug("looking for %s on the Hugging Face hub", self.source)
         with self.errors():
             return transformers.AutoConfig.from_pretrained(self.source, **self.arguments)
 
@@ -105,9 +110,12 @@ def free_memory() -> None:
 
 
 def _quiet() -> None:
-    """transformers' load bars and notices would bury our progress; our errors carry the reason."""
-    from transformers.utils import logging
+    """The libraries' load bars, retries and notices would bury our progress; our errors carry the
+    reason. Bars of downloads stay."""
+    import huggingface_hub.utils.logging as hub
+    from transformers.utils import logging as models
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    models.disable_progress_bar()
+    models.set_verbosity_error()
+    hub.set_verbosity_error()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", module=r"transformers\..*")

@@ -45,10 +45,15 @@ class Options:
         },
     )
     batch_size: int = field(
-        default=0, metadata={"help": "images at once (0: 16 on a GPU, 4 elsewhere)", "metavar": "N"}
+        default=0,
+        metadata={
+            "help": "images at once (0: 16 on a GPU, 4 elsewhere)",
+            "metavar": "N",
+            "least": 0,
+        },
     )
     max_new_tokens: int = field(
-        default=512, metadata={"help": "longest draft, in tokens", "metavar": "N"}
+        default=512, metadata={"help": "longest draft, in tokens", "metavar": "N", "least": 1}
     )
     trust_remote_code: bool = field(
         default=False, metadata={"help": "let the model's repository run its own Python code"}

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 Conversation = Sequence[Mapping[str, str]]  # [{"role": …, "content": …}, …]
 
 OPENAI = "https://api.openai.com/v1"
+_NO_KEY = "none-needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,23 @@ class Options:
     )
     concurrency: int = field(
         default=0,
-        metadata={"help": "requests at once (0: 4 to a local server, 8 to a hosted one)"},
+        metadata={
+            "help": "requests at once (0: 4 to a local server, 8 to a hosted one)",
+            "metavar": "N",
+            "least": 0,
+        },
     )
-    temperature: float = field(default=0.0, metadata={"help": "0 gives the likeliest caption"})
+    temperature: float = field(
+        default=0.0,
+        metadata={"help": "0 gives the likeliest caption", "metavar": "T", "least": 0, "most": 2},
+    )
     max_tokens: int = field(
-        default=512, metadata={"help": "longest merged caption, in tokens", "metavar": "N"}
+        default=512,
+        metadata={"help": "longest merged caption, in tokens", "metavar": "N", "least": 1},
     )
     timeout: float = field(
-        default=300.0, metadata={"help": "seconds to wait for an answer", "metavar": "S"}
+        default=300.0,
+        metadata={"help": "seconds to wait for an answer", "metavar": "S", "least": 0.1},
     )
 
 
@@ -103,9 +113,10 @@ def is_local(address: str) -> bool:
 class _Busy(Exception):
     """The server asks to come back later: `seconds` is what it asked for, if it said."""
 
-    def __init__(self, message: str, seconds: float | None = None) -> None:
+    def __init__(self, message: str, seconds: float | None = None, broken: bool = False) -> None:
         super().__init__(message)
         self.seconds = seconds
+        self.broken = broken  # an error of the server's own, which waiting may not cure
 
 
 class _Unreadable(_Busy):
@@ -119,6 +130,8 @@ class Server:
     # Seconds: a model may take minutes to load; a rate limit should pass; a lost server will not.
     LOADING, PATIENCE, LOST = 300.0, 120.0, 20.0
     READINGS = 3  # unreadable answers to one request
+    TRIES = 5  # of one request that the server breaks on; a busy server is asked for PATIENCE
+    HOPELESS, HOPELESS_NOW = 5, 20  # failed files in a row: of a new server, of one that answered
 
     def __init__(self, options: Options, key: str, ranks: int = 1) -> None:
         """`key` may be empty for a local server; `ranks` processes share `--concurrency`."""
@@ -128,7 +141,7 @@ class Server:
             raise Fatal(
                 f"{self.address} needs a key: set OPENAI_API_KEY in the environment or in .env"
             )
-        self._key = key or "none-needed"
+        self._key = key or _NO_KEY
         self._local = local
         self._options = options
         self.name = options.model or "the server's only model"
@@ -136,6 +149,10 @@ class Server:
         self.origin = options.model
         self._client: Any = None
         self._closed = threading.Event()
+        self._turn = threading.Lock()
+        self._failures, self._answered = 0, False
+        self._told = -60.0
+        self._unlisted = ""  # why the server does not tell its models
 
     def prepare(self) -> None:
         """Finds the server and its model. Raises Fatal, with the address, if it cannot."""
@@ -153,7 +170,10 @@ class Server:
         if self.origin:
             return
         if names is None:
-            raise Fatal(f"{self.address} does not list its models: name one with --model")
+            raise Fatal(
+                f"{self.address} does not list its models ({self._unlisted}): is the address "
+                "right? Then name a model with --model"
+            )
         if len(names) != 1:
             listed = ", ".join(names) or "none"
             raise Fatal(f"{self.address} offers several models; pick one with --model: {listed}")
@@ -171,7 +191,22 @@ class Server:
             self._client.close()
 
     def _ask(self, messages: Conversation) -> Reply:
-        backoff, began, unreadable = 0.5, time.monotonic(), 0
+        """Raises Fatal if the server fails file after file: hours of it would caption nothing."""
+        try:
+            reply = self._patiently(messages)
+        except RuntimeError as error:
+            with self._turn:
+                self._failures += 1
+                hopeless = self.HOPELESS_NOW if self._answered else self.HOPELESS
+                if self._failures >= hopeless and not self._closed.is_set():
+                    raise Fatal(f"{self._failures} files in a row got no answer: {error}") from None
+            raise
+        with self._turn:
+            self._failures, self._answered = 0, True
+        return reply
+
+    def _patiently(self, messages: Conversation) -> Reply:
+        backoff, began, unreadable, tries = 0.5, time.monotonic(), 0, 0
         while True:
             try:
                 return self._request(messages)
@@ -179,6 +214,7 @@ class Server:
                 if self._closed.is_set():
                     raise
                 unreadable += isinstance(busy, _Unreadable)
+                tries += 1
                 if busy.seconds is not None and busy.seconds > self.PATIENCE:
                     raise Fatal(  # a quota is spent: every file would be told the same
                         f"{self.address} asks to wait {busy.seconds:.0f} s ({busy}): start again "
@@ -188,11 +224,20 @@ class Server:
                     busy.seconds if busy.seconds is not None else backoff * random.uniform(0.5, 1)
                 )
                 too_long = time.monotonic() - began + pause > self.PATIENCE
-                if too_long or unreadable == self.READINGS:
+                broken = busy.broken and tries == self.TRIES
+                if too_long or broken or unreadable == self.READINGS:
                     raise RuntimeError(f"{self.address}: {busy}") from None
-                log.debug("%s: %s; again in %.1f s", self.address, busy, pause)
+                self._tell(busy, pause)
                 self._closed.wait(pause)
                 backoff = min(backoff * 2, 30.0)
+
+    def _tell(self, busy: _Busy, pause: float) -> None:
+        """Not every pause of every thread: one line a minute."""
+        level = logging.DEBUG
+        with self._turn:
+            if time.monotonic() - self._told > 60.0:
+                self._told, level = time.monotonic(), logging.WARNING
+        log.log(level, "%s: %s; asking again in %.1f s", self.address, busy, pause)
 
     def _request(self, messages: Conversation) -> Reply:
         import openai
@@ -270,6 +315,7 @@ class Server:
                 if error.status_code in (401, 403):
                     raise self._status(error) from None
                 if error.status_code != 503:
+                    self._unlisted = f"HTTP {error.status_code}"
                     return None
                 if time.monotonic() - began > self.LOADING:
                     raise Fatal(f"{self.address} was still loading after 5 minutes") from None
@@ -278,19 +324,30 @@ class Server:
                     told = True
                 self._closed.wait(1.0)
             except (ValueError, TypeError, AttributeError, openai.APIError):
+                self._unlisted = "no list of models but something else"
                 return None
 
     def _status(self, error: Any) -> Exception:
         """What an HTTP error means for the run."""
-        code, text = error.status_code, self._masked(error.message)
+        code = error.status_code
+        # A body that is not OpenAI's error object is told as it is.
+        text = self._masked(error.message if error.body else error.response.text or error.message)
         if code in (401, 403):
-            return Fatal(f"{self.address} refuses the key (OPENAI_API_KEY): {text}")
+            given = self._key != _NO_KEY
+            key = (
+                "refuses the key in OPENAI_API_KEY" if given else "wants a key: set OPENAI_API_KEY"
+            )
+            return Fatal(f"{self.address} {key}: {text}")
         if code == 404:
             names = self._names()
             offer = f"; it offers: {', '.join(names)}" if names else ""
-            return Fatal(f"{self.address} does not know model {self.origin!r}: {text}{offer}")
+            return Fatal(
+                f"{self.address} knows no model {self.origin!r}, or has its chat elsewhere: "
+                f"{text}{offer}"
+            )
         if code in (408, 409, 429) or code >= 500:
-            return _Busy(f"HTTP {code}: {text}", _retry_after(error.response.headers))
+            broken = code not in (429, 503)
+            return _Busy(f"HTTP {code}: {text}", _retry_after(error.response.headers), broken)
         return RuntimeError(f"HTTP {code}: {text}")
 
     def _unreachable(self, error: Exception) -> Fatal:

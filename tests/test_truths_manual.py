@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from doors import finals, run_here, snapshot, with_server
+from doors import finals, report_of, run_here, snapshot, with_server
 from few import caption_all, changed, kept, texts, write
 from loopback import Answer, ChatServer, merge, texts_of
 
@@ -200,3 +201,53 @@ def test_a_caption_typed_after_a_refused_answer_is_still_the_persons(
     caption_all(few, server)
     assert "made for Mia" in finals(few)["one"]
     assert (few / "one_manual.txt").read_bytes() == b"made for Mia"
+
+
+def test_a_manual_caption_kept_in_a_sidecar_folder_is_found_by_a_run_that_does_not_name_it(
+    few: Path, server: ChatServer, tmp_path: Path
+) -> None:
+    caption_all(few, server, "--sidecar_dir", str(tmp_path / "sidecars"))
+    right = finals(few)
+    assert "made for Otto" in right["one"]
+    for more in ([], ["--output_dir", str(tmp_path / "out")]):
+        caption_all(few, server, *more)
+        assert finals(few) == right
+    assert finals(tmp_path / "out") == right
+
+
+def test_a_manual_caption_that_is_gone_stops_its_file_until_it_is_back(
+    few: Path, server: ChatServer
+) -> None:
+    caption_all(few, server)
+    right = finals(few)
+    manual = (few / "one_manual.txt").read_bytes()
+    (few / "one_manual.txt").unlink()
+    assert caption_all(few, server, anchor="paper style") == 2
+    assert finals(few)["one"] == right["one"]
+    (failed,) = report_of(few)["failed"]
+    assert (failed["file"], failed["stage"]) == ("one.png", "manual")
+    assert "put it back" in failed["reason"]
+    (few / "one_manual.txt").write_bytes(manual)
+    assert caption_all(few, server) == 2
+    assert finals(few) == right
+    assert report_of(few)["failed"] == []
+    (few / "one_manual.txt").write_bytes(b"")
+    assert caption_all(few, server) == 1
+    assert "Otto" not in finals(few)["one"]
+
+
+def test_texts_renamed_with_their_picture_are_made_anew_and_the_manual_one_is_kept(
+    few: Path, server: ChatServer
+) -> None:
+    caption_all(few, server)
+    for path in [path for path in few.iterdir() if path.name.startswith("one")]:
+        path.rename(few / path.name.replace("one", "other"))
+    (few / "two.jpg").rename(few / "lone.jpg")  # a picture whose texts stay behind
+    before = finals(few)["other"]
+    assert caption_all(few, server) == 2
+    assert finals(few)["other"] == before
+    assert (few / "other_manual.txt").read_bytes() == b"made for Otto"
+    assert caption_all(few, server) == 0
+    shutil.copy(few / "sub" / "three.png", few / "other.png")
+    assert caption_all(few, server) == 1
+    assert finals(few)["other"] != before

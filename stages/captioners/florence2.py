@@ -6,6 +6,7 @@ Loaded through transformers' own class; Microsoft's repositories hold remote cod
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 
@@ -55,6 +56,10 @@ class Captioner:
         self._dtype = dtype
         # One batch in the model at a time; the next one is decoded and prepared meanwhile.
         self._turn = threading.Lock()
+        tasks = self._processor.task_prompts_without_inputs
+        if re.fullmatch(r"<[A-Z_]+>", self._prompt) and self._prompt not in tasks:
+            # It would be read as plain text, and answered with anything.
+            raise Fatal(f"--prompt {self._prompt} is no task of Florence-2: {', '.join(tasks)}", 2)
         try:
             self._processor(text=self._prompt, images=Image.new("RGB", self.size))
         except ValueError as error:

@@ -55,7 +55,7 @@ def find_problems(text: str, *, policy: Policy, anchor: str) -> tuple[Problem, .
     problems = []
     if anchor:
         if not holds_anchor(text, anchor):
-            message = f"the anchor {anchor!r} is missing"
+            message = f'the anchor "{anchor}" is missing'
             problems.append(Problem("missing_anchor", True, message=message))
         elif not _LETTER.search(mask_anchor(text, anchor)):
             message = "nothing but the anchor"

@@ -1,0 +1,250 @@
+"""A dataset on disk: which media a folder holds, and where each of their texts lies."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stages.media import IMAGES
+from stages.sample import Fatal
+
+SUFFIXES = {"manual": "_manual", "generated": "_generated", "combined": "_combined"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is captioned."""
+
+    dataset_dir: str = field(
+        default="", metadata={"help": "folder of images and their captions", "metavar": "DIR"}
+    )
+    recursive: bool = field(default=True, metadata={"help": "do not look into subfolders"})
+    caption_extension: str = field(
+        default=".txt", metadata={"help": "extension of the caption files trainers read"}
+    )
+    sidecar_dir: str = field(
+        default="",
+        metadata={
+            "help": "keep _manual, _generated and _combined texts in this folder, in the same tree",
+            "metavar": "DIR",
+        },
+    )
+    output_dir: str = field(
+        default="",
+        metadata={
+            "help": "publish the captions into this folder, in the same tree, and leave {name}.txt",
+            "metavar": "DIR",
+        },
+    )
+    limit: int = field(
+        default=0,
+        metadata={
+            "help": "only the first N files of the sorted list (0: all)",
+            "metavar": "N",
+            "least": 0,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where each text of a media file lies."""
+
+    root: Path
+    sidecars: Path
+    finals: Path
+    extension: str
+
+    @classmethod
+    def of(cls, options: Options) -> Layout:
+        """Raises Fatal if the dataset folder is missing or no folder."""
+        if not options.dataset_dir:
+            raise Fatal("say which folder to caption: --dataset_dir DIR", 2)
+        root = _absolute(options.dataset_dir)
+        if not root.exists():
+            raise Fatal(f"--dataset_dir {root}: there is no such folder", 2)
+        if not root.is_dir():
+            raise Fatal(f"--dataset_dir {root}: this is a file; give the folder it lies in", 2)
+        extension = options.caption_extension
+        extension = extension if extension.startswith(".") else f".{extension}"
+        if len(extension) < 2 or "/" in extension or extension.lower() in IMAGES:
+            raise Fatal(f"--caption_extension {options.caption_extension!r} cannot be used", 2)
+        return cls(
+            root=root,
+            sidecars=_elsewhere("--sidecar_dir", options.sidecar_dir, root),
+            finals=_elsewhere("--output_dir", options.output_dir, root),
+            extension=extension,
+        )
+
+    def path(self, media: Path, text: str) -> Path:
+        """The file of one text: "manual", "generated", "combined" or "final"."""
+        if text == "final":
+            return self._beside(media, self.finals, self.extension)
+        return self._beside(media, self.sidecars, f"{SUFFIXES[text]}.txt")
+
+    def kept(self, media: Path) -> tuple[Path, ...]:
+        """Where an earlier run may have kept the manual caption; beside the media too, so that a
+        run with a new --sidecar_dir finds it."""
+        here = self.path(media, "manual")
+        beside = self._beside(media, self.root, f"{SUFFIXES['manual']}.txt")
+        return (here,) if here == beside else (here, beside)
+
+    def original(self, media: Path) -> Path:
+        """`{name}.txt` beside the media: where people write their captions."""
+        return self._beside(media, self.root, self.extension)
+
+    def name(self, path: Path) -> str:
+        """A path as people and the journal know it: relative to the dataset, with slashes."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            return path.as_posix()
+
+    def _beside(self, media: Path, folder: Path, ending: str) -> Path:
+        place = media if folder is self.root else folder / media.relative_to(self.root)
+        # Not with_suffix or with_name: they cost a parse each, and 200,000 files have five texts.
+        return Path(f"{os.fspath(place)[: -len(media.suffix)]}{ending}")
+
+
+def _absolute(folder: str) -> Path:
+    """The journal names texts outside the dataset by it, from whatever folder a run starts."""
+    return Path(os.path.abspath(Path(folder).expanduser()))
+
+
+def _elsewhere(flag: str, folder: str, root: Path) -> Path:
+    """`folder`, or `root` itself if that is what it is, by whatever name: texts there are not
+    elsewhere, and a person's caption among them must be kept."""
+    if not folder:
+        return root
+    path = _absolute(folder)
+    if path.exists() and not path.is_dir():
+        raise Fatal(f"{flag} {folder}: this is a file, not a folder", 2)
+    return root if path.exists() and path.samefile(root) else path
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies below a dataset folder."""
+
+    media: list[Path]
+    texts: list[str]  # files that look like captions, whichever
+    others: Counter[str]  # what else, by kind
+
+
+def find(options: Options, layout: Layout) -> tuple[list[Path], list[str]]:
+    """All media below the dataset folder, sorted by their path, `limit` cutting the list; and what
+    a person should know of the captions there.
+
+    Raises Fatal if there are no media, or if two of them would share caption files.
+    """
+    found = _scan(layout, options.recursive)
+    media = found.media
+    if not media:
+        seen = ", ".join(f"{count} {kind}" for kind, count in found.others.most_common(5))
+        raise Fatal(
+            f"no images in {layout.root} (looked for {' '.join(sorted(IMAGES))}; "
+            f"found {seen or 'nothing at all'})",
+            2,
+        )
+    media.sort()
+    _refuse_shared_names(media, layout)
+    notices = _unread(found, layout)
+    return (media[: options.limit] if options.limit > 0 else media), notices
+
+
+def _scan(layout: Layout, recursive: bool) -> Found:
+    """A stat per folder and link, none per file."""
+    root = layout.root
+    media: list[Path] = []
+    texts: list[str] = []
+    skipped: Counter[str] = Counter()
+    captions = {".txt", layout.extension.lower()}
+    folders = [os.fspath(root)]
+    seen: set[tuple[int, int]] = set()
+    while folders:
+        folder = folders.pop()
+        try:
+            # Not the entry's own stat(): on Windows that knows no inode.
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue  # links may form a circle
+            seen.add((status.st_dev, status.st_ino))
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            if folder == os.fspath(root):
+                raise Fatal(f"cannot look into {root}: {error.strerror}", 2) from None
+            skipped[f"folders without access ({os.path.basename(folder)})"] += 1
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue  # hidden folders, and the ._ files macOS leaves on foreign disks
+            link = entry.is_symlink()
+            # os.path.isdir, unlike the entry, bears a link to itself.
+            if os.path.isdir(entry.path) if link else entry.is_dir():
+                if not recursive:
+                    skipped["subfolders"] += 1
+                    continue
+                # Links last: a folder goes by its own name if it has one here.
+                folders.insert(0 if link else len(folders), entry.path)
+                continue
+            extension = os.path.splitext(entry.name)[1].lower()
+            if extension in IMAGES:
+                media.append(Path(entry.path))
+            elif extension in captions:
+                texts.append(entry.path)
+            else:
+                skipped[f"{extension or 'extensionless'} files"] += 1
+    return Found(media, texts, skipped)
+
+
+def _unread(found: Found, layout: Layout) -> list[str]:
+    """Captions that a person may believe to be read, and are not: one line per reason."""
+    stems = {os.path.splitext(path)[0] for path in map(os.fspath, found.media)}
+    reasons: dict[str, list[str]] = {}
+    for text in found.texts:
+        stem, extension = os.path.splitext(text)
+        if extension == ".txt" and stem.endswith(tuple(SUFFIXES.values())):
+            continue
+        if stem not in stems:
+            reason = "belong to no picture"
+        elif extension == layout.extension:
+            continue
+        elif extension.lower() == layout.extension.lower():
+            reason = f"are not read: trainers look for {layout.extension}, rename them"
+        else:
+            reason = f"are not read: --caption_extension is {layout.extension}"
+        reasons.setdefault(reason, []).append(layout.name(Path(text)))
+    return [
+        f"{len(names)} captions {reason} ({', '.join(sorted(names)[:3])}{' …' * (len(names) > 3)})"
+        for reason, names in reasons.items()
+    ]
+
+
+def _refuse_shared_names(media: list[Path], layout: Layout) -> None:
+    """Two media that would share a caption file: the one would get the other's caption."""
+    owners: dict[str, Path] = {}
+    clashes = []
+    for path in media:
+        stem = _folded(layout.name(path)[: -len(path.suffix)])
+        other = owners.setdefault(stem, path)
+        if other is not path:
+            names = f"{layout.name(other)} and {layout.name(path)}"
+            clashes.append(f"{names} would share one caption file: rename one of them")
+    for stem, path in owners.items():
+        for suffix in SUFFIXES.values():
+            if stem.endswith(suffix):
+                owner = owners.get(stem.removesuffix(suffix))
+                of = f" of {layout.name(owner)}" if owner else ""
+                sidecar = f"its caption would have the name of a {suffix}.txt sidecar{of}"
+                clashes.append(f"{layout.name(path)}: {sidecar}; rename the image")
+    if clashes:
+        more = f"; and {len(clashes) - 5} more" if len(clashes) > 5 else ""
+        raise Fatal("; ".join(clashes[:5]) + more, 2)
+
+
+def _folded(name: str) -> str:
+    """Names that differ only by case or Unicode form are one name on Windows and macOS."""
+    return unicodedata.normalize("NFC", name).casefold()
