@@ -244,3 +244,26 @@ def test_names_with_dots_spaces_and_foreign_letters_keep_their_captions(
     for name, draft in right.items():
         assert (tmp_path / "set" / f"{name[:-4]}_generated.txt").read_text() == draft
         assert (tmp_path / "set" / f"{name[:-4]}.txt").exists()
+
+
+def test_captions_that_are_not_read_are_told(
+    few: Path, server: ChatServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(few / "one.TXT", "a caption with a loud name")
+    write(few / "lonely.txt", "a caption without a picture")
+    caption_all(few, server)
+    said = capsys.readouterr().err
+    assert "are not read: trainers look for .txt, rename them (one.TXT)" in said
+    assert "belong to no picture (lonely.txt)" in said
+    caption_all(few, server, "--caption_extension", ".caption")
+    assert "are not read: --caption_extension is .caption" in capsys.readouterr().err
+
+
+def test_all_names_that_clash_are_told_at_once(
+    few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one.jpg", "two.png", "three_manual.png"):
+        shutil.copy(few / "one.png", few / name)
+    assert run_here("--dataset_dir", few) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(name in line for name in ("one.jpg", "two.png", "three_manual.png"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from doors import FLORENCE, run_here, snapshot
+from doors import FLORENCE, run_here, snapshot, start
 from few import caption_all, refusal, write
 from loopback import Answer, ChatServer
 
@@ -147,3 +148,13 @@ def test_every_job_explains_itself(capsys: pytest.CaptureFixture[str], job: list
 @pytest.mark.parametrize("job", ["show", "check"])
 def test_a_job_with_wrong_flags_is_refused(capsys: pytest.CaptureFixture[str], job: str) -> None:
     assert "--colour" in refusal(capsys, job, "x", "--colour")
+
+
+def test_a_reader_that_has_seen_enough_ends_nothing_in_a_traceback(few: Path) -> None:
+    for number in range(300):
+        shutil.copy(few / "one.png", few / f"{number}.png")
+    process = start("check", few, "--anchor", "annika")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 3
+    assert "Traceback" not in process.stderr.read()

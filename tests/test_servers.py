@@ -250,6 +250,26 @@ def test_a_spent_quota_ends_the_run_with_one_line_and_the_next_run_goes_on(
     assert finals(notes) == ALL
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer(status=400, body=error("unknown field")),
+        Answer(status=500, headers={"retry-after": "0"}, body=error("out of memory")),
+        Answer(body=b"<html>a page</html>", headers={"content-type": "text/html"}),
+    ],
+    ids=["bad request", "broken", "a page"],
+)
+def test_a_server_that_answers_no_file_at_all_ends_the_run(
+    notes: Path, fault: Answer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ChatServer(lambda number, body: fault) as server:
+        assert merge_on(server.url, notes, "--concurrency", "1") == 4
+    complaints = [line for line in capsys.readouterr().err.splitlines() if "enhance: " in line]
+    assert len(complaints) == 1
+    assert "5 files in a row got no answer" in complaints[0]
+    assert finals(notes) == {name: f"note {name}" for name in NAMES}
+
+
 def test_one_answer_on_which_the_connection_always_breaks_costs_its_file_alone(
     notes: Path,
 ) -> None:

@@ -225,3 +225,43 @@ def test_openai_base_url_names_the_server(
 def test_a_dotenv_saved_by_notepad_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     write(Path(".env"), "ENHANCE_ANCHOR=café\n".encode("utf-8-sig"))
     assert settings(capsys)["anchor"] == ("café", ".env")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--batch_size", "-1"],
+        ["--limit", "-1"],
+        ["--max_tokens", "0"],
+        ["--max_new_tokens", "0"],
+        ["--concurrency", "-2"],
+        ["--temperature", "9"],
+        ["--timeout", "0"],
+    ],
+)
+def test_a_number_out_of_its_range_is_refused(
+    few: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_here("--dataset_dir", few, *flags) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert flags[0] in line
+    assert "at least" in line
+
+
+def test_a_misspelt_flag_is_answered_with_what_was_meant(
+    few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_here("--dataset_dir", few, "--ancor", "annika") == 2
+    assert "did you mean --anchor?" in capsys.readouterr().err
+
+
+def test_an_anchor_of_two_lines_is_refused(few: Path) -> None:
+    assert run_here("--dataset_dir", few, "--anchor", "two\nlines") == 2
+
+
+def test_a_task_that_the_captioner_does_not_know_is_refused(
+    few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--model_id", FLORENCE, "--until", "generated", "--prompt", "<FOO>"]
+    assert run_here("--dataset_dir", few, *flags) == 2
+    assert "<MORE_DETAILED_CAPTION>" in capsys.readouterr().err
