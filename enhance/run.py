@@ -22,10 +22,11 @@ from enhance.plan import plan
 from enhance.ranks import Ranks
 from enhance.report import Report, news, summarise, worked
 from stages.chat_model import ChatModel
+from stages.chat_server import Server
 from stages.clean import Clean
 from stages.dataset import Layout, find
 from stages.generate import Generate
-from stages.llm import Chat, Server
+from stages.llm import Chat
 from stages.load import load, read
 from stages.merge import Merge
 from stages.policy import read_policy
