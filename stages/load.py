@@ -50,7 +50,9 @@ def _manual(media: Path, layout: Layout, memory: Memory) -> Caption | None:
             return _caption(kept, data)
     original = layout.original(media)
     data = read(original)
-    if data is not None and not memory.is_final(media, original, data):
+    if data is None:
+        return None  # whoever deleted all of a picture's texts starts anew
+    if not memory.is_final(media, original, data):
         return _caption(original, data)
     if memory.was_kept(media):
         # Merged without it, the published caption would lose what the person wrote.

@@ -251,3 +251,12 @@ def test_texts_renamed_with_their_picture_are_made_anew_and_the_manual_one_is_ke
     shutil.copy(few / "sub" / "three.png", few / "other.png")
     assert caption_all(few, server) == 1
     assert finals(few)["other"] != before
+
+
+def test_whoever_deletes_all_texts_of_a_picture_starts_anew(few: Path, server: ChatServer) -> None:
+    caption_all(few, server)
+    for path in few.glob("one*.txt"):
+        path.unlink()
+    assert caption_all(few, server) == 1
+    assert report_of(few)["failed"] == []
+    assert "Otto" not in finals(few)["one"]
