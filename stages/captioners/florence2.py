@@ -7,8 +7,8 @@ Loaded through transformers' own class; Microsoft's repositories hold remote cod
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
@@ -39,23 +39,27 @@ class Captioner:
                 "such as --model_id florence-community/Florence-2-large-ft"
             )
         dtype = torch_dtype(settings.dtype, settings.device)
+        # One batch in the model at a time; the next one is decoded and prepared meanwhile. Always
+        # in the same thread: each thread that computes on the CPU gets a team of helpers of its
+        # own, and two teams on the same cores halve the speed of small models.
+        self._turns = ThreadPoolExecutor(1, "model")
         with checkpoint.errors():
             self._processor = AutoProcessor.from_pretrained(
                 checkpoint.source, backend="pil", **checkpoint.arguments
             )
-            self._model = AutoModelForImageTextToText.from_pretrained(
+            loading = self._turns.submit(
+                AutoModelForImageTextToText.from_pretrained,
                 checkpoint.source,
                 dtype=dtype,
                 device_map={"": settings.device},
                 **checkpoint.arguments,
-            ).eval()
+            )
+            self._model = loading.result().eval()
         size = self._processor.image_processor.size
         self.size = (size["width"], size["height"])
         self._prompt = settings.prompt or PROMPT
         self._max_new_tokens = settings.max_new_tokens
         self._dtype = dtype
-        # One batch in the model at a time; the next one is decoded and prepared meanwhile.
-        self._turn = threading.Lock()
         tasks = self._processor.task_prompts_without_inputs
         if re.fullmatch(r"<[A-Z_]+>", self._prompt) and self._prompt not in tasks:
             # It would be read as plain text, and answered with anything.
@@ -73,19 +77,20 @@ class Captioner:
             return_tensors="pt",
             padding=True,
         )
-        with self._turn:
-            # The documented call: three beams. Published generation configurations add
-            # early_stopping, which prefers short wrong words, and a ban on repeated n-grams,
-            # which forbids "a red circle above a red circle".
-            tokens = generate(
-                self._model,
-                **inputs.to(self._model.device, self._dtype),
-                max_new_tokens=self._max_new_tokens,
-                num_beams=3,
-                do_sample=False,
-                early_stopping=False,
-                no_repeat_ngram_size=0,
-            )
+        # The documented call: three beams. Published generation configurations add
+        # early_stopping, which prefers short wrong words, and a ban on repeated n-grams, which
+        # forbids "a red circle above a red circle".
+        turn = self._turns.submit(
+            generate,
+            self._model,
+            **inputs.to(self._model.device, self._dtype),
+            max_new_tokens=self._max_new_tokens,
+            num_beams=3,
+            do_sample=False,
+            early_stopping=False,
+            no_repeat_ngram_size=0,
+        )
+        tokens = turn.result()
         texts = self._processor.batch_decode(tokens, skip_special_tokens=True)
         end = self._model.generation_config.eos_token_id
         ends = set(end if isinstance(end, list) else [end])
