@@ -67,7 +67,16 @@ class Cache:
         self._unnoted: dict[str, tuple[int, int, str]] = {}  # contents not in the journal yet
 
     def decide(self, stage: Stage, sample: Sample) -> Decision:
-        """Whether the stage's text for this sample can be taken from disk."""
+        """Whether the stage's text for this sample can be taken from disk. A text that is there and
+        cannot be read costs its file."""
+        try:
+            return self._decide(stage, sample)
+        except OSError as error:
+            message = f"cannot read {error.filename}: {error.strerror}"
+            failure = Failure(stage.output, message)
+            return Decision("failed", message, failure=failure)
+
+    def _decide(self, stage: Stage, sample: Sample) -> Decision:
         output = stage.output
         path = self._layout.path(sample.media, output)
         record = self._journal.records.get(self._layout.name(path))

@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     found = {}
     pictures, notices = find(options, layout)
     for notice in notices:
-        print(notice, file=sys.stderr)
+        say(notice, sys.stderr)
     for media in pictures:
         problems = list(
             _problems(layout.original(media), wanted.lora_type, wanted.anchor, wanted.prompts_dir)

@@ -71,11 +71,7 @@ def _decide(stage: Stage, sample: Sample, cache: Cache) -> Decision | None:
     """What to do, or None for a sample that failed earlier and drifts on."""
     if sample.failure:
         return None
-    try:
-        return cache.decide(stage, sample)
-    except OSError as error:
-        message = f"cannot read {error.filename}: {error.strerror}"
-        return Decision("failed", message, failure=Failure(stage.output, message))
+    return cache.decide(stage, sample)
 
 
 def _settled(sample: Sample, stage: Stage, decision: Decision) -> Sample:

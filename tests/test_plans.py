@@ -246,3 +246,13 @@ def test_a_server_or_model_that_cannot_be_had_ends_the_run_with_4_and_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert flags[1].removeprefix("./") in line
     assert snapshot(few) == before
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry_run"]])
+def test_a_text_that_cannot_be_read_costs_its_file_alone(
+    few: Path, server: ChatServer, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (few / "one_generated.txt").mkdir()
+    assert run_here("--dataset_dir", few, *with_server(server), *flags) == 0
+    assert "one_generated.txt: Is a directory" in capsys.readouterr().out
+    assert len(server.requests) == (0 if flags else 2)
