@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from enhance.config import read_job
 from enhance.console import say
-from enhance.flags import Parser
-from stages.dataset import Layout, Options, find
+from enhance.flags import job_parser
+from stages import policy
+from stages.dataset import Layout, find
 from stages.load import decode, read
 from stages.sample import Problem
 from stages.text import CleanOptions, check
@@ -19,29 +21,16 @@ from stages.text import CleanOptions, check
 
 def main(argv: Sequence[str]) -> int:
     """0 all well, 3 problems found. Raises Fatal, status 2, for a folder that cannot be checked."""
-    parser = Parser(prog="enhance check", description=__doc__)
-    parser.add_argument("dataset_dir", metavar="DIR", help="folder of images and captions")
-    parser.add_argument("--anchor", default="", help="the trigger word that each caption must hold")
-    parser.add_argument("--lora_type", default="character", help="whose policy the captions follow")
-    parser.add_argument("--prompts_dir", default="", metavar="DIR", help="policies of your own")
-    parser.add_argument("--caption_extension", default=".txt", help="of the caption files")
-    parser.add_argument("--no_recursive", action="store_true", help="not into subfolders")
+    parser = job_parser("check", __doc__ or "")
     parser.add_argument("--format", choices=("text", "json"), default="text")
-    wanted = parser.parse_args(argv)
-    options = Options(
-        dataset_dir=wanted.dataset_dir,
-        recursive=not wanted.no_recursive,
-        caption_extension=wanted.caption_extension,
-    )
+    options, rules, wanted = read_job(parser, argv)
     layout = Layout.of(options)
     found = {}
     pictures, notices = find(options, layout)
     for notice in notices:
         say(notice, sys.stderr)
     for media in pictures:
-        problems = list(
-            _problems(layout.original(media), wanted.lora_type, wanted.anchor, wanted.prompts_dir)
-        )
+        problems = list(_problems(layout.original(media), rules))
         if problems:
             found[layout.name(media)] = problems
     if wanted.format == "json":
@@ -58,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     return 3 if found else 0
 
 
-def _problems(path: Path, lora_type: str, anchor: str, prompts_dir: str) -> Iterator[Problem]:
+def _problems(path: Path, rules: policy.Options) -> Iterator[Problem]:
     """What a trainer would trip over in the file, then what the policy says of its text."""
     data = read(path)
     if data is None:
@@ -73,5 +62,7 @@ def _problems(path: Path, lora_type: str, anchor: str, prompts_dir: str) -> Iter
         yield Problem("trailing_newline", False, message="ends with a line break")
     if len(caption.strip().splitlines()) > 1:
         yield Problem("multiline", True, message="several lines: trainers read one of them")
-    options = CleanOptions(prompts_dir=prompts_dir)
-    yield from check(caption.strip(), lora_type=lora_type, anchor=anchor, options=options)
+    options = CleanOptions(prompts_dir=rules.prompts_dir)
+    yield from check(
+        caption.strip(), lora_type=rules.lora_type, anchor=rules.anchor, options=options
+    )

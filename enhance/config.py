@@ -17,7 +17,7 @@ import dotenv
 import yaml
 
 from enhance import cache, console
-from enhance.flags import DEFAULTS, SECTIONS, RunOptions, parser, spell
+from enhance.flags import DEFAULTS, JOB_SECTIONS, SECTIONS, RunOptions, parser, spell
 from stages import dataset, generate, llm, policy
 from stages.sample import Fatal
 
@@ -75,9 +75,36 @@ def read(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Co
 
     `--print_config` prints them and raises SystemExit, as `--help` does.
     """
-    parse = parser()
     dotted = _dotted()
-    flags = vars(parse.parse_args(argv))
+    layers = _layers(vars(parser().parse_args(argv)), environment, dotted)
+    found = ChainMap(*layers.values())
+    origins = {name: _origin(name, layers) for name in DEFAULTS}
+    sections = {name: _section(name, found) for name in SECTIONS}
+    key = Secret(environment.get(KEY) or dotted.get(KEY) or "")
+    config = Config(**sections, key=key, origins=origins)
+    if found.get("print_config"):
+        _print(config)
+        raise SystemExit(0)
+    return config
+
+
+def read_job(
+    parse: argparse.ArgumentParser, argv: Sequence[str], environment: Mapping[str, str] = os.environ
+) -> tuple[dataset.Options, policy.Options, argparse.Namespace]:
+    """The settings of a job on captions that exist, by its `flags.job_parser`, and its own flags.
+
+    Raises Fatal, status 2, for anything that is wrong in any layer.
+    """
+    given = parse.parse_args(argv)
+    found = ChainMap(*_layers(vars(given), environment, _dotted()).values())
+    load, rules = (_section(name, found) for name in JOB_SECTIONS)
+    return load, rules, given
+
+
+def _layers(
+    flags: dict[str, Any], environment: Mapping[str, str], dotted: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    parse = parser()
     layers = {
         "flag": flags,
         "environment": _layer(parse, "in the environment", _from_variables, environment),
@@ -85,26 +112,15 @@ def read(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Co
     }
     file = ChainMap(*layers.values()).get("config")
     layers[str(file)] = _layer(parse, f"--config {file}", _from_yaml, file) if file else {}
-    found = ChainMap(*layers.values())
-    origins = {name: _origin(name, layers) for name in DEFAULTS}
-    sections = {
-        name: options(
-            **{
-                option.name: tuple(value)
-                if isinstance(value := found[option.name], list)
-                else value
-                for option in fields(options)
-                if option.name in found
-            }
-        )
-        for name, options in SECTIONS.items()
+    return layers
+
+
+def _section(name: str, found: Mapping[str, Any]) -> Any:
+    values = {
+        option.name: found[option.name] for option in fields(SECTIONS[name]) if option.name in found
     }
-    key = Secret(environment.get(KEY) or dotted.get(KEY) or "")
-    config = Config(**sections, key=key, origins=origins)
-    if found.get("print_config"):
-        _print(config)
-        raise SystemExit(0)
-    return config
+    lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+    return SECTIONS[name](**values | lists)
 
 
 def _dotted() -> dict[str, str]:

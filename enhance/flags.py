@@ -59,6 +59,9 @@ SECTIONS: dict[str, type[Any]] = {
     "report": console.Options,
 }
 
+# What a job on captions that exist shares with a run.
+JOB_SECTIONS = ("load", "policy")
+
 
 DEFAULTS: dict[str, Any] = {
     option.name: option.default for options in SECTIONS.values() for option in fields(options)
@@ -101,11 +104,39 @@ def parser() -> argparse.ArgumentParser:
         "--print_config", action="store_true", help="print all settings and their origin, and stop"
     )
     for name, options in SECTIONS.items():
-        group = result.add_argument_group(name, (options.__doc__ or "").strip())
-        hints = typing.get_type_hints(options)
-        for option in fields(options):
-            _add(group, option, hints[option.name])
+        _add_group(result, name, options)
     return result
+
+
+def job_parser(name: str, description: str) -> Parser:
+    """The parser of a job on captions that exist: their folder, what they are read by and held
+    against. Only what is given appears in its result."""
+    result = Parser(
+        prog=f"enhance {name}",
+        description=description,
+        epilog="These settings are also read from ENHANCE_* variables, .env and --config.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    result.add_argument(
+        "dataset_dir", nargs="?", metavar="DIR", help="folder of images and captions"
+    )
+    result.add_argument(
+        "--config", metavar="FILE", help="YAML file of settings, or the name of a shipped one"
+    )
+    for section in JOB_SECTIONS:
+        _add_group(result, section, SECTIONS[section], without=("dataset_dir", "system_prompt"))
+    return result
+
+
+def _add_group(
+    parser: argparse.ArgumentParser, name: str, options: type[Any], without: Sequence[str] = ()
+) -> None:
+    group = parser.add_argument_group(name, (options.__doc__ or "").strip())
+    hints = typing.get_type_hints(options)
+    for option in fields(options):
+        if option.name not in without:
+            _add(group, option, hints[option.name])
 
 
 def _add(group: Any, option: Any, kind: Any) -> None:
