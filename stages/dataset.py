@@ -131,7 +131,33 @@ class Found:
 
     media: list[Path]
     texts: list[str]  # files that look like captions, whichever
+    hidden: list[str]  # entries whose names begin with a dot; nobody looks into the folders
     others: Counter[str]  # what else, by kind
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A dataset folder with what is wrong with its names, by file."""
+
+    media: list[Path]  # sorted by path, all of them
+    clashes: dict[Path, str]  # media that would share a caption file with another: the reason
+    orphans: dict[str, list[str]]  # captions that nobody reads, by the reason; names as `name` says
+    hidden: list[Path]  # hidden files and folders, the ._ files of macOS among them
+
+
+def survey(options: Options, layout: Layout) -> Survey:
+    """What lies below the dataset folder. Raises Fatal if there are no media."""
+    found = _scan(layout, options.recursive)
+    if not found.media:
+        seen = ", ".join(f"{count} {kind}" for kind, count in found.others.most_common(5))
+        raise Fatal(
+            f"no images in {layout.root} (looked for {' '.join(sorted(IMAGES))}; "
+            f"found {seen or 'nothing at all'})",
+            2,
+        )
+    media = sorted(found.media)
+    hidden = sorted(map(Path, found.hidden))
+    return Survey(media, _clashes(media, layout), _orphans(found, layout), hidden)
 
 
 def find(options: Options, layout: Layout) -> tuple[list[Path], list[str]]:
@@ -140,19 +166,16 @@ def find(options: Options, layout: Layout) -> tuple[list[Path], list[str]]:
 
     Raises Fatal if there are no media, or if two of them would share caption files.
     """
-    found = _scan(layout, options.recursive)
-    media = found.media
-    if not media:
-        seen = ", ".join(f"{count} {kind}" for kind, count in found.others.most_common(5))
-        raise Fatal(
-            f"no images in {layout.root} (looked for {' '.join(sorted(IMAGES))}; "
-            f"found {seen or 'nothing at all'})",
-            2,
-        )
-    media.sort()
-    _refuse_shared_names(media, layout)
-    notices = _unread(found, layout)
-    return (media[: options.limit] if options.limit > 0 else media), notices
+    seen = survey(options, layout)
+    if seen.clashes:
+        clashes = list(seen.clashes.values())
+        more = f"; and {len(clashes) - 5} more" if len(clashes) > 5 else ""
+        raise Fatal("; ".join(clashes[:5]) + more, 2)
+    notices = [
+        f"{len(names)} captions {reason} ({', '.join(names[:3])}{' …' * (len(names) > 3)})"
+        for reason, names in seen.orphans.items()
+    ]
+    return (seen.media[: options.limit] if options.limit > 0 else seen.media), notices
 
 
 def _scan(layout: Layout, recursive: bool) -> Found:
@@ -160,6 +183,7 @@ def _scan(layout: Layout, recursive: bool) -> Found:
     root = layout.root
     media: list[Path] = []
     texts: list[str] = []
+    hidden: list[str] = []
     skipped: Counter[str] = Counter()
     captions = {".txt", layout.extension.lower()}
     folders = [os.fspath(root)]
@@ -180,6 +204,7 @@ def _scan(layout: Layout, recursive: bool) -> Found:
             continue
         for entry in entries:
             if entry.name.startswith("."):
+                hidden.append(entry.path)
                 continue  # hidden folders, and the ._ files macOS leaves on foreign disks
             link = entry.is_symlink()
             # os.path.isdir, unlike the entry, bears a link to itself.
@@ -197,11 +222,14 @@ def _scan(layout: Layout, recursive: bool) -> Found:
                 texts.append(entry.path)
             else:
                 skipped[f"{extension or 'extensionless'} files"] += 1
-    return Found(media, texts, skipped)
+    return Found(media, texts, hidden, skipped)
 
 
-def _unread(found: Found, layout: Layout) -> list[str]:
-    """Captions that a person may believe to be read, and are not: one line per reason."""
+NO_PICTURE = "belong to no picture"
+
+
+def _orphans(found: Found, layout: Layout) -> dict[str, list[str]]:
+    """Captions that a person may believe to be read, and are not."""
     stems = {os.path.splitext(path)[0] for path in map(os.fspath, found.media)}
     reasons: dict[str, list[str]] = {}
     for text in found.texts:
@@ -209,7 +237,7 @@ def _unread(found: Found, layout: Layout) -> list[str]:
         if extension == ".txt" and stem.endswith(tuple(SUFFIXES.values())):
             continue
         if stem not in stems:
-            reason = "belong to no picture"
+            reason = NO_PICTURE
         elif extension == layout.extension:
             continue
         elif extension.lower() == layout.extension.lower():
@@ -217,32 +245,27 @@ def _unread(found: Found, layout: Layout) -> list[str]:
         else:
             reason = f"are not read: --caption_extension is {layout.extension}"
         reasons.setdefault(reason, []).append(layout.name(Path(text)))
-    return [
-        f"{len(names)} captions {reason} ({', '.join(sorted(names)[:3])}{' …' * (len(names) > 3)})"
-        for reason, names in reasons.items()
-    ]
+    return {reason: sorted(names) for reason, names in reasons.items()}
 
 
-def _refuse_shared_names(media: list[Path], layout: Layout) -> None:
+def _clashes(media: list[Path], layout: Layout) -> dict[Path, str]:
     """Two media that would share a caption file: the one would get the other's caption."""
     owners: dict[str, Path] = {}
-    clashes = []
+    clashes = {}
     for path in media:
         stem = _folded(layout.name(path)[: -len(path.suffix)])
         other = owners.setdefault(stem, path)
         if other is not path:
             names = f"{layout.name(other)} and {layout.name(path)}"
-            clashes.append(f"{names} would share one caption file: rename one of them")
+            clashes[path] = f"{names} would share one caption file: rename one of them"
     for stem, path in owners.items():
         for suffix in SUFFIXES.values():
             if stem.endswith(suffix):
                 owner = owners.get(stem.removesuffix(suffix))
                 of = f" of {layout.name(owner)}" if owner else ""
                 sidecar = f"its caption would have the name of a {suffix}.txt sidecar{of}"
-                clashes.append(f"{layout.name(path)}: {sidecar}; rename the image")
-    if clashes:
-        more = f"; and {len(clashes) - 5} more" if len(clashes) > 5 else ""
-        raise Fatal("; ".join(clashes[:5]) + more, 2)
+                clashes[path] = f"{layout.name(path)}: {sidecar}; rename the image"
+    return clashes
 
 
 def _folded(name: str) -> str:
