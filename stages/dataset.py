@@ -147,7 +147,7 @@ class Survey:
 
 def survey(options: Options, layout: Layout) -> Survey:
     """What lies below the dataset folder. Raises Fatal if there are no media."""
-    found = _scan(layout, options.recursive)
+    found = scan(layout, options.recursive)
     if not found.media:
         seen = ", ".join(f"{count} {kind}" for kind, count in found.others.most_common(5))
         raise Fatal(
@@ -178,7 +178,7 @@ def find(options: Options, layout: Layout) -> tuple[list[Path], list[str]]:
     return (seen.media[: options.limit] if options.limit > 0 else seen.media), notices
 
 
-def _scan(layout: Layout, recursive: bool) -> Found:
+def scan(layout: Layout, recursive: bool) -> Found:
     """A stat per folder and link, none per file."""
     root = layout.root
     media: list[Path] = []
