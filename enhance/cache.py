@@ -1,7 +1,7 @@
 """What need not be done again, and what must never be overwritten.
 
-The truths about files live here: a person's text is never lost, a second run changes nothing, a
-text is fresh when what it was made from is the same, every write is whole.
+The truths about files live here and in `enhance/owners.py`: a person's text is never lost, a second
+run changes nothing, a text is fresh when what it was made from is the same, every write is whole.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from enhance.disk import Writer
-from enhance.journal import Journal, Record, text_hash
+from enhance.journal import Journal, text_hash
+from enhance.owners import Owners
 from stages.dataset import Layout
 from stages.load import decode, read
 from stages.sample import Caption, Failure, Sample, Stage
@@ -62,6 +63,7 @@ class Cache:
         self._journal = journal
         self._writer = writer
         self._cleaner = cleaner
+        self.owners = Owners(layout, journal, cleaner)
         everything = ("generated", "combined", "final")
         self._overwrite = frozenset(everything if "all" in overwrite else overwrite)
         self._unnoted: dict[str, tuple[int, int, str]] = {}  # contents not in the journal yet
@@ -84,15 +86,15 @@ class Cache:
         standing = data is not None and bool(data.strip())
         if output in self._overwrite:
             return Decision("run", f"--overwrite {output}", key=stage.key(sample))
-        if data is not None and standing and not self._ours(sample, output, path, data, record):
+        if data and standing and self.owners.whose(sample, output, path, data) == "person":
             return Decision("edited", "written by hand", self._edited(sample, output, data))
         key = stage.key(sample)
         if record is None or not record.key:
             if (
                 data is not None
                 and standing
-                and self._cleans_to(sample, data)
-                and not self._awaits(sample, path, data, record)
+                and self.owners.cleans_to(sample, data)
+                and not self.owners.awaits(sample.media, path, data)
             ):
                 # The journal was deleted, but this is what would be published now: ours.
                 self._journal.write(self._layout.name(path), key, data, None, origin="clean")
@@ -113,44 +115,6 @@ class Cache:
             return Decision("run", "an earlier text stands there", key=key)
         caption = Caption(decode(data)[0], record.origin, record.finish, record.problems)
         return Decision("fresh", "up to date", caption, key=key)
-
-    def kept(self, media: Path) -> tuple[Path, ...]:
-        """Where the manual caption may be kept: where this run would, and where another one did."""
-        places = self._layout.kept(media)
-        record = self._journal.records.get(self._layout.name(self._layout.original(media)))
-        if record is not None and record.manual:
-            places = (*places, self._layout.root / record.manual)
-        return places
-
-    def was_kept(self, media: Path) -> bool:
-        """True if a run kept this file's manual caption, wherever that is now."""
-        record = self._journal.records.get(self._layout.name(self._layout.original(media)))
-        return record is not None and bool(record.manual)
-
-    def is_final(self, media: Path, path: Path, data: bytes) -> bool:
-        """True if `{name}.txt` is a published caption, as it was or edited since; False if it is
-        a person's caption that waits to be used. Asked where no `_manual.txt` was kept."""
-        name = self._layout.name(path)
-        record = self._journal.records.get(name)
-        if record is not None:
-            return record.published or text_hash(data) in record.hashes
-        combined_path = self._layout.path(media, "combined")
-        if self._layout.name(combined_path) in self._journal.records:
-            return False  # the journal is whole, and it never published this one
-        combined = read(combined_path)
-        if combined is None:
-            return False
-        sample = Sample(media, combined=Caption(decode(combined)[0], ""))
-        # The journal was deleted, or the files were renamed. What would be published now is ours;
-        # else, a text younger than the merge is an edited final, an older one was merged. Noted at
-        # once: the answer must not change when the merge is made anew.
-        if self._cleans_to(sample, data):
-            self._journal.adopt(name, data)
-            return True
-        younger = os.stat(path).st_mtime_ns > os.stat(combined_path).st_mtime_ns
-        if younger:
-            self._journal.published(name)
-        return younger
 
     def save(self, stage: Stage, sample: Sample, caption: Caption, key: str) -> None:
         """Writes a stage's answer the moment it exists. Raises OSError if that is impossible."""
@@ -199,29 +163,6 @@ class Cache:
         if content is not None:
             self._journal.content(name, *content)
 
-    def _ours(
-        self, sample: Sample, output: str, path: Path, data: bytes, record: Record | None
-    ) -> bool:
-        """True if the text standing at `path` may be replaced without asking."""
-        if record is not None and text_hash(data) in record.hashes:
-            return True
-        if output != "final":
-            return record is None and self._moved(data)
-        return self._awaits(sample, path, data, record) or self._cleans_to(sample, data)
-
-    def _moved(self, data: bytes) -> bool:
-        """True for a draft or merge of ours whose file has another name now: what it was made from
-        may be another picture, so it is made anew."""
-        name = self._journal.sidecars.get(text_hash(data))
-        return name is not None and not (self._layout.root / name).exists()
-
-    def _awaits(self, sample: Sample, path: Path, data: bytes, record: Record | None) -> bool:
-        """True if this is the person's caption itself, before the first publish replaces it."""
-        if path != self._layout.original(sample.media) or (record and record.published):
-            return False
-        kept = self._kept_manual(sample.media)
-        return kept == data or (kept is None and not self.is_final(sample.media, path, data))
-
     def _edited(self, sample: Sample, output: str, data: bytes) -> Caption:
         """A person's text as a caption; of a final it is said what is wrong, though it stays."""
         text = decode(data)[0]
@@ -231,46 +172,24 @@ class Cache:
         problems = tuple(replace(problem, blocking=False) for problem in cleaned.problems)
         return Caption(text, "human", problems=problems)
 
-    def _cleans_to(self, sample: Sample, data: bytes) -> bool:
-        """True if `data` is what the sample's combined caption would be published as."""
-        if sample.combined is None or not sample.combined.usable:
-            return False
-        (caption,) = self._cleaner([sample])
-        return not caption.blocked and caption.text.encode() == data
-
-    def _kept_manual(self, media: Path) -> bytes | None:
-        kept = (read(path) for path in self.kept(media))
-        return next((data for data in kept if data is not None), None)
-
     def _publish(self, sample: Sample, caption: Caption, key: str, path: Path) -> None:
         if path == self._layout.original(sample.media):
-            self._keep_manual(sample.media, path)
+            self.owners.keep_manual(sample.media, path, self._writer)
         self._replace(path, sample, "final", caption, key)
         self._journal.published(self._layout.name(path))
-
-    def _keep_manual(self, media: Path, path: Path) -> None:
-        """Keeps a person's `{name}.txt` byte for byte before it is replaced for the first time."""
-        data = read(path)
-        if data is None or self._kept_manual(media) is not None:
-            return
-        if not self.is_final(media, path, data):
-            place = self._layout.path(media, "manual")
-            self._writer.write(place, data, durable=True)
-            self._journal.manual(self._layout.name(path), self._layout.name(place))
 
     def _replace(self, path: Path, sample: Sample, output: str, caption: Caption, key: str) -> None:
         name = self._layout.name(path)
         data = caption.text.encode("utf-8", "replace")
         old = read(path)
-        if old is not None and old.strip():
-            record = self._journal.records.get(name)
-            if not self._ours(sample, output, path, old, record):
-                self._journal.keep(name, old)
-        self._journal.write(
+        whose = self.owners.whose(sample, output, path, old) if old is not None else "ours"
+        self._journal.replace(
             name,
             key,
             data,
             caption.finish,
+            old,
+            whose,
             origin=caption.origin,
             problems=[[p.label, p.blocking, p.where, p.message] for p in caption.problems],
         )

@@ -8,25 +8,37 @@ are the memory. Lines name texts by their path relative to the dataset:
 - `{"path", "key", "failure"}`: the input could not be used, and would fail again unchanged.
 - `{"path", "published"}` after a final stands.
 - `{"path", "manual"}`: where the caption was kept that a person wrote there first.
-- `{"path", "kept"}`: a person's text that was about to be replaced, so that it can be brought back.
+- `{"path", "unpublished"}` after a person's caption was brought back: it waits to be used again.
+- `{"path", "kept", "left", "run"}`: a person's text replaced by one that is a person's still.
+- `{"undone"}` after what a run replaced was brought back.
 - `{"media", "size", "mtime_ns", "content"}`: the digest of a media file.
+
+A text that is about to be replaced stands in the same line, as `kept` if a person wrote it, else as
+`was`; `waited` tells of a caption that was kept as the manual one. `new` tells that no text stood
+there. Such lines name the run, so that what it replaced can be brought back.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stages.dataset import SUFFIXES
 from stages.sample import Problem
 
 _SIDECARS = tuple(f"{SUFFIXES[output]}.txt" for output in ("generated", "combined"))
+
+
+# Whose text it is: one that we wrote, a person's caption that waits to be used, a person's text.
+Whose = Literal["ours", "waiting", "person"]
 
 
 @dataclass(slots=True)
@@ -41,10 +53,29 @@ class Record:
     problems: tuple[Problem, ...] = ()
     text: str | None = None  # of an answer that was not written
     failure: str = ""
-    published: bool = False
-    manual: str = ""  # the file that keeps what a person wrote there first
-    kept: tuple[str, ...] = ()  # a person's texts that stood there and were replaced
     at: int = 0  # nanoseconds since the epoch
+    # Lines of several ranks are not read in their order: what counts is which came last.
+    kept_as: str = ""
+    kept_at: int = 0
+    published_at: int = 0
+    unpublished_at: int = 0
+
+    @property
+    def published(self) -> bool:
+        return self.published_at > self.unpublished_at
+
+    @property
+    def manual(self) -> str:
+        """The file that keeps what a person wrote there first."""
+        return self.kept_as if self.kept_at > self.unpublished_at else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A person's text that stood somewhere and was replaced."""
+
+    text: str
+    run: str  # that replaced it: "clean 3f9a…"; captions were made by a run without such a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +95,67 @@ def text_hash(data: bytes) -> str:
 class Journal:
     """Reads the journals of all ranks, appends to this rank's own. Safe to use from threads."""
 
-    def __init__(self, folder: Path, rank: int, read_only: bool = False) -> None:
-        """`read_only`: nothing is written, for plans."""
+    def __init__(
+        self, folder: Path, rank: int, read_only: bool = False, run: str = "unknown"
+    ) -> None:
+        """`read_only`: nothing is written, for plans. `run` is the same for all ranks of a launch,
+        and another for every launch."""
         self._read_only = read_only
+        self._run = run
         self._path = folder / f"journal.{rank}.jsonl"
         self._file: Any = None
         self._turn = threading.Lock()
         self.records: dict[str, Record] = {}
         self.contents: dict[str, Content] = {}
         self.sidecars: dict[str, str] = {}  # where drafts and merges were written, by their hash
-        for path in sorted(folder.glob("journal.*.jsonl")):
-            self._read(path)
+        self.kept: dict[str, tuple[Kept, ...]] = {}  # by path, oldest first
+        self._latest = 0
+        for entry in entries(folder):
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # of another version
+                self._take(entry)
 
     def write(self, path: str, key: str, data: bytes, finish: str | None, **more: Any) -> None:
         """Call before the file is written: killed in between, the hash tells that it was not."""
         self._append({"path": path, "key": key, "hash": text_hash(data), "finish": finish, **more})
+
+    def replace(
+        self,
+        path: str,
+        key: str,
+        data: bytes,
+        finish: str | None,
+        old: bytes | None,
+        whose: Whose,
+        **more: Any,
+    ) -> None:
+        """Like `write`, and stores what stands there byte for byte; a person's text is on disk
+        before this returns."""
+        if old is None:
+            more |= {"new": True, "run": self._run}
+        elif old != data:
+            more |= {"kept" if whose == "person" else "was": _as_text(old), "run": self._run}
+            if whose == "waiting":
+                more["waited"] = True
+        entry = {"path": path, "key": key, "hash": text_hash(data), "finish": finish, **more}
+        self._append(entry, durable="kept" in entry)
+
+    def keep(self, path: str, old: bytes, data: bytes) -> None:
+        """Stores a person's text before `data` replaces it, which is not claimed as ours; on disk
+        before this returns."""
+        entry = {"path": path, "kept": _as_text(old), "left": text_hash(data), "run": self._run}
+        self._append(entry, durable=True)
+
+    def unpublish(self, path: str) -> None:
+        """Call after a person's caption stands again where the first final had replaced it."""
+        self._append({"path": path, "key": "", "unpublished": True})
+
+    def again(self, line: dict[str, Any]) -> None:
+        """Call before a text of ours is brought back: what was known of it holds again."""
+        names = ("path", "key", "hash", "finish", "origin", "problems")
+        self._append({name: line[name] for name in names if name in line})
+
+    def undone(self, run: str) -> None:
+        self._append({"undone": run})
 
     def refuse(
         self, path: str, key: str, text: str, finish: str | None, problems: tuple[Problem, ...]
@@ -108,10 +185,6 @@ class Journal:
         """Call after a person's caption was copied, before the first final replaces it."""
         self._append({"path": path, "manual": kept_as})
 
-    def keep(self, path: str, data: bytes) -> None:
-        """Stores a text byte for byte; on disk before this returns."""
-        self._append({"path": path, "kept": data.decode("utf-8", "surrogateescape")}, durable=True)
-
     def content(self, media: str, size: int, mtime_ns: int, digest: str) -> None:
         self._append({"media": media, "size": size, "mtime_ns": mtime_ns, "content": digest})
 
@@ -122,10 +195,13 @@ class Journal:
                 self._file = None
 
     def _append(self, entry: dict[str, Any], durable: bool = False) -> None:
-        entry["at"] = time.time_ns()
-        # ASCII: names that are no UTF-8 and texts in any encoding survive as escapes.
-        line = json.dumps(entry, separators=(",", ":")).encode("ascii") + b"\n"
+        # Content is held against the times of files; of lines only the order counts, and a clock
+        # may be set back.
+        now = time.time_ns()
         with self._turn:
+            entry["at"] = now if "media" in entry else max(now, self._latest + 1)
+            # ASCII: names that are no UTF-8 and texts in any encoding survive as escapes.
+            line = json.dumps(entry, separators=(",", ":")).encode("ascii") + b"\n"
             if not self._read_only:
                 if self._file is None:
                     self._open()
@@ -143,15 +219,6 @@ class Journal:
                 if file.read(1) != b"\n":  # killed within a line
                     self._file.write(b"\n")
 
-    def _read(self, path: Path) -> None:
-        with open(path, "rb") as file:
-            for line in file:
-                try:
-                    entry = json.loads(line)
-                    self._take(entry)
-                except (ValueError, KeyError, TypeError):
-                    continue  # a line cut by a kill: what it announced was not written
-
     def _take(self, entry: dict[str, Any]) -> None:
         at = int(entry["at"])
         if "media" in entry:
@@ -161,17 +228,26 @@ class Journal:
                     entry["size"], entry["mtime_ns"], entry["content"], at
                 )
             return
-        record = self.records.setdefault(entry["path"], Record())
+        self._latest = max(self._latest, at)
+        if "undone" in entry:
+            return
+        path = entry["path"]
+        if "kept" in entry:
+            text = Kept(entry["kept"], entry.get("run", ""))
+            self.kept[path] = (*self.kept.get(path, ()), text)
+            if "key" not in entry:
+                return  # no record: whether it was published, other lines tell
+        record = self.records.setdefault(path, Record())
         if "hash" in entry and entry["hash"] not in record.hashes:
             record.hashes = (*record.hashes, entry["hash"])
-            if entry["path"].endswith(_SIDECARS):
-                self.sidecars[entry["hash"]] = entry["path"]
-        if "manual" in entry:
-            record.manual = entry["manual"]
-        if "kept" in entry:
-            record.kept = (*record.kept, entry["kept"])
+            if path.endswith(_SIDECARS):
+                self.sidecars[entry["hash"]] = path
+        if "manual" in entry and at >= record.kept_at:
+            record.kept_as, record.kept_at = entry["manual"], at
         if "published" in entry:
-            record.published = True
+            record.published_at = max(record.published_at, at)
+        if "unpublished" in entry:
+            record.unpublished_at = max(record.unpublished_at, at)
         if "key" not in entry or at < record.at:
             return
         record.at = at
@@ -182,3 +258,25 @@ class Journal:
         record.text = entry.get("text")
         record.failure = entry.get("failure", "")
         record.problems = tuple(Problem(*problem) for problem in entry.get("problems", ()))
+
+
+def entries(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every line of all ranks' journals; each rank's in their order."""
+    for path in sorted(folder.glob("journal.*.jsonl")):
+        with open(path, "rb") as file:
+            for line in file:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue  # a line cut by a kill: what it announced was not written
+                if isinstance(entry, dict):
+                    yield entry
+
+
+def _as_text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def as_bytes(text: str) -> bytes:
+    """A text that the journal kept, byte for byte."""
+    return text.encode("utf-8", "surrogateescape")

@@ -27,7 +27,7 @@ class Ranks:
         self._store = store
         self._prefix = "enhance"
         # One name for all processes of this launch, another for every launch.
-        self.launch = uuid.uuid4().hex[:8]
+        self.launch = uuid.uuid4().hex[:16]
         if store is not None:
             self._prefix = f"enhance/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
             won = store.compare_set(f"{self._prefix}/launch", "", self.launch)

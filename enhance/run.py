@@ -49,12 +49,12 @@ def run(config: Config, ranks: Ranks) -> int:
     if config.run.dry_run or config.run.explain:
         if ranks.main:
             cache, stages = build(config, ranks, layout, Journal(folder, ranks.rank, True))
-            plan(stages, load(media, layout, cache), cache, layout, config.run.explain)
+            plan(stages, load(media, layout, cache.owners), cache, layout, config.run.explain)
         return 0
     _end_with_launcher(ranks)
     signal.signal(signal.SIGTERM, _interrupt)
     with Lock(folder, ranks.launch, ranks.rank) as lock:
-        journal = Journal(folder, ranks.rank)
+        journal = Journal(folder, ranks.rank, run=ranks.launch)
         writer = Writer(ranks.launch, ranks.rank)
         if lock.found_dead:
             writer.sweep(list({layout.root, layout.sidecars, layout.finals, folder}))
@@ -63,7 +63,7 @@ def run(config: Config, ranks: Ranks) -> int:
         report = Report(layout, ranks, len(media), [stage.output for stage in stages])
         stopped: Fatal | KeyboardInterrupt | None = None
         try:
-            samples: Iterable[Sample] = load(ranks.share(media), layout, cache)
+            samples: Iterable[Sample] = load(ranks.share(media), layout, cache.owners)
             for sample in chain(stages, samples, cache, report, _overlap(config)):
                 report.count(sample)
         except (Fatal, KeyboardInterrupt) as reason:

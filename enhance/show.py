@@ -9,7 +9,7 @@ from pathlib import Path
 from enhance.cache import FOLDER
 from enhance.console import say
 from enhance.flags import Parser
-from enhance.journal import Journal, Record, text_hash
+from enhance.journal import Journal, Kept, Record, as_bytes, text_hash
 from stages.dataset import Layout, Options
 from stages.load import decode, read
 from stages.media import IMAGES
@@ -43,9 +43,11 @@ def main(argv: Sequence[str]) -> int:
         path = layout.path(media, output)
         record = journal.records.get(layout.name(path))
         in_place = output == "final" and path == layout.original(media)
-        if in_place and not (record and record.hashes):
+        data = read(path) or b""
+        if in_place and not (record and (record.published or text_hash(data) in record.hashes)):
             output = "waits to be used, as manual"
-        for line in _lines(output, path, record):
+        kept = journal.kept.get(layout.name(path), ())
+        for line in (*_lines(output, path, record), *_replaced(path, kept)):
             say(f"  {line}")
     return 0
 
@@ -65,12 +67,19 @@ def _lines(output: str, path: Path, record: Record | None) -> Iterator[str]:
         yield f"{output}: none"
     if record is None:
         return
-    for text in record.kept:
-        readable, _ = decode(text.encode("utf-8", "surrogateescape"))
-        yield f"  written by a person, replaced by --overwrite: {readable.strip()}"
     if record.failure:
         yield f"  failed: {record.failure}"
     if record.text is not None:
         yield f"  not usable, so not written: {record.text.strip() or '(nothing)'}"
     for problem in record.problems:
         yield f"  {problem.label}: {problem.message}"
+
+
+def _replaced(path: Path, kept: Sequence[Kept]) -> Iterator[str]:
+    """A person's texts that stood there once; not one that was brought back."""
+    stands = read(path)
+    for before in kept:
+        data = as_bytes(before.text)
+        if data != stands:
+            by = f"enhance {job}" if (job := before.run.rpartition(" ")[0]) else "--overwrite"
+            yield f"  written by a person, replaced by {by}: {decode(data)[0].strip()}"
