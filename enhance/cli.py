@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 from stages.sample import Fatal
 
 # Other jobs than captioning: `enhance <name> …` is the module of that name.
-JOBS = {"show": "enhance.show", "check": "enhance.check"}
+JOBS = {
+    "show": "enhance.show",
+    "check": "enhance.check",
+    "clean": "enhance.clean",
+    "undo": "enhance.undo",
+    "fix-encoding": "enhance.fix_encoding",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

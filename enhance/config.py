@@ -88,21 +88,35 @@ def read(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Co
     return config
 
 
+def _utf8(data: bytes) -> str:
+    return data.decode("utf-8-sig")
+
+
 def read_job(
-    parse: argparse.ArgumentParser, argv: Sequence[str], environment: Mapping[str, str] = os.environ
+    parse: argparse.ArgumentParser,
+    argv: Sequence[str],
+    environment: Mapping[str, str] = os.environ,
+    text: Callable[[bytes], str] = _utf8,
 ) -> tuple[dataset.Options, policy.Options, argparse.Namespace]:
-    """The settings of a job on captions that exist, by its `flags.job_parser`, and its own flags.
+    """The settings of a job on captions that exist, by its `flags.job_parser`, and its own flags;
+    those of a run among them (`--dry_run`, `--strict`) from any layer. `text` reads the YAML.
 
     Raises Fatal, status 2, for anything that is wrong in any layer.
     """
     given = parse.parse_args(argv)
-    found = ChainMap(*_layers(vars(given), environment, _dotted()).values())
+    found = ChainMap(*_layers(vars(given), environment, _dotted(), text).values())
     load, rules = (_section(name, found) for name in JOB_SECTIONS)
-    return load, rules, given
+    shared = {"config": None, **{option.name: option.default for option in fields(RunOptions)}}
+    own = {action.dest for action in parse._actions} & shared.keys()
+    layered = {name: found.get(name, shared[name]) for name in own}
+    return load, rules, argparse.Namespace(**vars(given) | layered)
 
 
 def _layers(
-    flags: dict[str, Any], environment: Mapping[str, str], dotted: Mapping[str, str]
+    flags: dict[str, Any],
+    environment: Mapping[str, str],
+    dotted: Mapping[str, str],
+    text: Callable[[bytes], str] = _utf8,
 ) -> dict[str, dict[str, Any]]:
     parse = parser()
     layers = {
@@ -111,7 +125,9 @@ def _layers(
         ".env": _layer(parse, "in .env", _from_variables, dotted),
     }
     file = ChainMap(*layers.values()).get("config")
-    layers[str(file)] = _layer(parse, f"--config {file}", _from_yaml, file) if file else {}
+    if file:
+        where = f"--config {file}"
+        layers[str(file)] = _layer(parse, where, lambda file: _from_yaml(file, text), file)
     return layers
 
 
@@ -163,17 +179,17 @@ _Texts.yaml_implicit_resolvers = {
 }
 
 
-def _from_yaml(file: str) -> list[str]:
+def _from_yaml(file: str, text: Callable[[bytes], str]) -> list[str]:
     """Settings by name, at the top or below their section."""
     path = Path(file).expanduser()
     if not path.exists() and (SHIPPED / f"{file}.yaml").is_file():
         path = SHIPPED / f"{file}.yaml"
     try:
-        data = yaml.load(path.read_text(encoding="utf-8-sig"), _Texts)
+        data = yaml.load(text(path.read_bytes()), _Texts)
     except OSError as error:
         shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
         raise Fatal(f"{error.strerror}; the shipped ones are {shipped}", 2) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise Fatal(" ".join(str(error).split()), 2) from None
     if data is None:
         return []

@@ -95,9 +95,7 @@ def text_hash(data: bytes) -> str:
 class Journal:
     """Reads the journals of all ranks, appends to this rank's own. Safe to use from threads."""
 
-    def __init__(
-        self, folder: Path, rank: int, read_only: bool = False, run: str = "unknown"
-    ) -> None:
+    def __init__(self, folder: Path, rank: int, read_only: bool = False, run: str = "") -> None:
         """`read_only`: nothing is written, for plans. `run` is the same for all ranks of a launch,
         and another for every launch."""
         self._read_only = read_only
@@ -269,7 +267,7 @@ def entries(folder: Path) -> Iterator[dict[str, Any]]:
                     entry = json.loads(line)
                 except ValueError:
                     continue  # a line cut by a kill: what it announced was not written
-                if isinstance(entry, dict):
+                if isinstance(entry, dict) and isinstance(entry.get("at"), int):
                     yield entry
 
 

@@ -1,0 +1,155 @@
+"""`enhance fix-encoding DIR`: every caption file below DIR becomes UTF-8 without BOM."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from enhance.config import read_job
+from enhance.console import say
+from enhance.disk import Writer
+from enhance.flags import job_parser
+from enhance.journal import Journal
+from enhance.work import at_work, number
+from stages.dataset import Layout, scan
+
+_SHOWN = 8  # kinds of characters named per file
+
+
+def main(argv: Sequence[str]) -> int:
+    """0 done, 3 with --strict if files were listed.
+
+    Raises Fatal: status 2 for a folder or settings that cannot be used, 4 if another run is at
+    work there.
+    """
+    parser = job_parser("fix-encoding", __doc__ or "")
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="other text files to make UTF-8; the --config file is one anyway",
+    )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="say what would change; write nothing"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with status 3 if a file needs a person"
+    )
+    options, _, wanted = read_job(parser, argv, text=_lenient)
+    layout = Layout.of(options)
+    changed, total, listed = 0, 0, []
+    with at_work(layout, "fix-encoding", wanted.dry_run) as (journal, writer):
+        for path in _files(layout, options.recursive, wanted.config, wanted.also):
+            total += 1
+            name = layout.name(path)
+            try:
+                if path.name.startswith(".env"):
+                    raise ValueError("keys may stand in it, which must not stand in the journal")
+                data = path.read_bytes()
+                text, encoding = readable(data)
+                new = text.encode()
+                if new != data:
+                    if not wanted.dry_run:
+                        _replace(path, name, data, new, journal, writer)
+                    changed += 1
+                    say(f"{name}: {encoding} to UTF-8 ({_characters(text)})")
+            except OSError as error:
+                where = error.filename2 or error.filename or path
+                listed.append(f"{name}: cannot read or write {where}: {error.strerror}")
+            except ValueError as reason:
+                listed.append(f"{name}: {reason}; left as it is: save it as UTF-8")
+    for line in listed:
+        say(line)
+    would = "would be changed" if wanted.dry_run else "changed"
+    fine = total - changed - len(listed)
+    say(f"{number(total, 'file')}: {changed} {would}, {fine} already UTF-8, {len(listed)} listed")
+    return 3 if listed and wanted.strict else 0
+
+
+def readable(data: bytes) -> tuple[str, str]:
+    """(text, encoding), for what is to be written anew: like `stages.load.decode`, but strict.
+
+    Raises ValueError, with the reason, where a character would be lost or guessed.
+    """
+    encoding = "UTF-8"
+    try:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            encoding = "UTF-16"
+            text = data.decode("utf-16")
+        else:
+            text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if encoding == "UTF-16" or data.startswith(codecs.BOM_UTF8):
+            at = error.start + 1
+            raise ValueError(f"begins as {encoding}, and is not from byte {at} on") from None
+        text, encoding = _windows(data), "cp1252"
+    if text.startswith("\ufeff"):
+        encoding = f"{encoding} with BOM"
+    if "\0" in text:
+        raise ValueError("holds NUL characters, as UTF-16 without a byte order mark does")
+    # All of them: the second run is to find nothing.
+    return text.lstrip("\ufeff"), encoding
+
+
+def _windows(data: bytes) -> str:
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError as error:
+        byte, at = data[error.start], error.start + 1
+        reason = f"byte {at} (0x{byte:02x}) is neither UTF-8 nor Windows-1252"
+        raise ValueError(reason) from None
+
+
+def _lenient(data: bytes) -> str:
+    """The --config file itself may be what is to be made UTF-8."""
+    return readable(data)[0]
+
+
+def _files(
+    layout: Layout, recursive: bool, config: str | None, also: Sequence[str]
+) -> Iterator[Path]:
+    """Caption files, orphans too, and what was named; each once."""
+    folders = dict.fromkeys((layout.root, layout.sidecars, layout.finals))
+    found = {
+        Path(text)
+        for folder in folders
+        if folder.is_dir()
+        for text in scan(replace(layout, root=folder), recursive).texts
+    }
+    yield from sorted(found)
+    own = [config] if config and Path(config).expanduser().exists() else []  # else a shipped one
+    # The file itself, not a link to it: what is written takes the place of the name.
+    named = {Path(os.path.realpath(Path(file).expanduser())) for file in (*own, *also)}
+    yield from sorted(named - found)
+
+
+def _replace(
+    path: Path, name: str, old: bytes, new: bytes, journal: Journal, writer: Writer
+) -> None:
+    """Raises OSError if that is impossible; what stood there then still stands."""
+    status = os.stat(path)
+    journal.keep(name, old, new)  # whoever wrote it, the text is theirs still
+    writer.write(path, new, durable=True)
+    os.chmod(path, stat.S_IMODE(status.st_mode))
+    if name not in journal.records:
+        # Where the journal was deleted, the age tells whether it is a caption or an edited final.
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _characters(text: str) -> str:
+    """Which characters beyond ASCII, and how many of each."""
+    counts = Counter(character for character in text if not character.isascii())
+    kinds = [
+        character + (f" ×{count}" if count > 1 else "")
+        for character, count in counts.most_common(_SHOWN)
+    ]
+    if len(counts) > _SHOWN:
+        kinds.append(f"and {len(counts) - _SHOWN} more kinds")
+    return ", ".join(kinds) or "ASCII only"

@@ -1,0 +1,36 @@
+"""A job at work on texts that exist: alone in the dataset, and with its name in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from enhance.cache import FOLDER
+from enhance.disk import Lock, Writer
+from enhance.journal import Journal
+from enhance.ranks import Ranks
+from stages.dataset import Layout
+
+
+@contextmanager
+def at_work(layout: Layout, job: str, dry_run: bool) -> Iterator[tuple[Journal, Writer]]:
+    """The journal and the writer of a job; in a dry run the journal notes nothing.
+
+    Raises Fatal if another run is at work in the dataset, or nothing can be written there.
+    """
+    folder = layout.root / FOLDER
+    launch = Ranks().launch
+    writer = Writer(launch, 0)
+    if dry_run:
+        yield Journal(folder, 0, read_only=True), writer
+        return
+    with Lock(folder, launch, 0) as lock:
+        if lock.found_dead:
+            writer.sweep(list({layout.root, layout.sidecars, layout.finals, folder}))
+        with closing(Journal(folder, 0, run=f"{job} {launch}")) as journal:
+            yield journal, writer
+
+
+def number(count: int, thing: str) -> str:
+    """ "1 text", "2 texts"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
