@@ -89,3 +89,18 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
         run_here(*arguments, "--print_config")
     assert end.value.code == 0
     return capsys.readouterr().out
+
+
+def said(capsys: pytest.CaptureFixture[str], status: int, *arguments: object) -> list[str]:
+    """What a job says on stdout; it ends with `status`."""
+    capsys.readouterr()
+    assert run_here(*arguments) == status
+    return capsys.readouterr().out.splitlines()
+
+
+def captioned(folder: Path, captions: dict[str, bytes]) -> Path:
+    """A folder of pictures with captions, by the names of their stems."""
+    draw_scenes(folder, [f"{stem}.png" for stem in captions])
+    for stem, data in captions.items():
+        write(folder / f"{stem}.txt", data)
+    return folder
