@@ -8,17 +8,21 @@ import tempfile
 from pathlib import Path
 
 from doors import run_here, snapshot
+from few import texts
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from loopback import Answer, ChatServer, merge
 from PIL import Image
 
+from enhance.journal import Journal
+
 STEMS = st.sampled_from(["one", "two words"])
 PLACES = st.sampled_from(["{}.txt", "{}_manual.txt", "{}_combined.txt"])
 TEXTS = st.sampled_from(
     [b"waving", b"annika waving", b"caf\xe9", b"two\r\nlines\n", b"\xef\xbb\xbfwith a mark", b"x"]
 )
+JOBS = st.sampled_from([("clean", "--anchor", "annika"), ("clean",), ("fix-encoding",)])
 
 
 class Dataset(RuleBasedStateMachine):
@@ -94,8 +98,7 @@ class Dataset(RuleBasedStateMachine):
         flags = ["--anchor", anchor, "--lora_type", "motion", "--until", until, "--no_generate"]
         flags += ["--dataset_dir", str(self.folder), "--base_url", self.server.url]
         assert run_here(*flags, *(("--overwrite", *overwrite) if overwrite else ())) == 0
-        for path, text in self.written.items():
-            assert self.stands(path, text) or text in self.kept(), (path.name, text)
+        self.nothing_is_lost()
         for path, text in before.items():
             if path.name.endswith("_manual.txt") or (
                 path.name.endswith("_combined.txt") and not {"combined", "all"} & set(overwrite)
@@ -107,20 +110,63 @@ class Dataset(RuleBasedStateMachine):
             assert snapshot(self.folder) == left, "a second run touched a file"
             assert len(self.server.requests) == sent, "a second run sent a request"
 
+    @rule(job=JOBS)
+    def job(self, job: tuple[str, ...]) -> None:
+        """A job on captions that exist, which a second time finds nothing to do."""
+        assert run_here(job[0], self.folder, *job[1:]) == 0
+        self.nothing_is_lost()
+        left = snapshot(self.folder)
+        assert run_here(job[0], self.folder, *job[1:]) == 0
+        assert snapshot(self.folder) == left, "a second time a file was touched"
+
+    @rule()
+    def undo(self) -> None:
+        assert run_here("undo", self.folder) == 0
+        self.nothing_is_lost()
+
+    @rule(
+        job=JOBS | st.just(("run",)),
+        anchor=st.sampled_from(["annika", "zoe", ""]),
+        overwrite=st.sampled_from([(), (), ("combined",), ("all",)]),
+    )
+    def what_is_undone_at_once_leaves_every_text_as_it_was(
+        self, job: tuple[str, ...], anchor: str, overwrite: tuple[str, ...]
+    ) -> None:
+        before = texts(self.folder)
+        if job == ("run",):
+            self.run(anchor, overwrite, "final")
+        else:
+            self.job(job)
+        after = texts(self.folder)
+        assert before.keys() <= after.keys()
+        if all(after[name] == data for name, data in before.items()):
+            return  # it replaced nothing, so an earlier run would be undone
+        self.undo()
+        present = texts(self.folder)
+        assert {name: present[name] for name in before} == before
+        if job != ("run",):
+            assert present == before
+
     @precondition(lambda self: not self.refusing)
-    @rule(stem=STEMS, text=TEXTS)
-    def an_edited_final_stays(self, stem: str, text: bytes) -> None:
-        """After a run that published, an edit by hand is never overwritten."""
+    @rule(stem=STEMS, text=TEXTS, job=st.none() | JOBS)
+    def an_edited_final_stays(self, stem: str, text: bytes, job: tuple[str, ...] | None) -> None:
+        """After a run that published, an edit by hand is never overwritten, cleaned or not."""
         path = self.folder / f"{stem}.txt"
         self.run("annika", (), "final")
-        published = f'"{stem}.txt","published":true'
-        journals = b"".join(j.read_bytes() for j in self.folder.glob(".enhance/journal.*"))
-        if published.encode() not in journals:
+        record = Journal(self.folder / ".enhance", 0, read_only=True).records.get(path.name)
+        if record is None or not record.published:
             return
         edited = b"by hand: " + text
         self.write(stem, "{}.txt", edited)
+        if job is not None:
+            self.job(job)
+            edited = path.read_bytes()
         self.run("zoe", (), "final")
         assert read(path) == edited
+
+    def nothing_is_lost(self) -> None:
+        for path, text in self.written.items():
+            assert self.stands(path, text) or text in self.kept(), (path.name, text)
 
     def kept(self) -> list[bytes]:
         """The texts that the journal keeps."""
@@ -129,7 +175,8 @@ class Dataset(RuleBasedStateMachine):
             for journal in self.folder.glob(".enhance/journal.*.jsonl")
             for line in journal.read_text().splitlines()
         ]
-        return [line["kept"].encode("utf-8", "surrogateescape") for line in lines if "kept" in line]
+        kept = [line[name] for line in lines for name in ("kept", "was") if name in line]
+        return [text.encode("utf-8", "surrogateescape") for text in kept]
 
     def stands(self, path: Path, text: bytes) -> bool:
         """True if a text stands where it was written, or as the manual caption kept from there."""
