@@ -152,6 +152,8 @@ class Dataset(RuleBasedStateMachine):
     def an_edited_final_stays(self, stem: str, text: bytes, job: tuple[str, ...] | None) -> None:
         """After a run that published, an edit by hand is never overwritten, cleaned or not."""
         path = self.folder / f"{stem}.txt"
+        if not list(self.folder.glob(f"{stem}*.txt")):
+            self.write(stem, "{}.txt", text)  # else there would be nothing to publish
         self.run("annika", (), "final")
         record = Journal(self.folder / ".enhance", 0, read_only=True).records.get(path.name)
         if record is None or not record.published:
