@@ -90,8 +90,8 @@ def parser() -> argparse.ArgumentParser:
     result = Parser(
         prog="enhance",
         description="Training captions for LoRA fine-tuning, from a folder of images.",
-        epilog="Other jobs: enhance show FILE, enhance check DIR; each has its own --help. "
-        "Settings are also read from ENHANCE_* variables, .env and --config.",
+        epilog="Other jobs: enhance show FILE; enhance check, clean, undo, fix-encoding DIR; each has "
+        "its own --help. Settings are also read from ENHANCE_* variables, .env and --config.",
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
