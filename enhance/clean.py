@@ -88,7 +88,7 @@ def _cleaned(data: bytes, rules: policy.Options) -> tuple[str, bytes]:
         before,
         lora_type=rules.lora_type,
         anchor=rules.anchor,
-        options=text.CleanOptions(prompts_dir=rules.prompts_dir),
+        options=text.CleanOptions.of(rules),
     )
     reasons = [p.message or p.label for p in cleaned.problems if p.blocking]
     if cleaned.text is None or reasons:

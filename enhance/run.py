@@ -29,7 +29,7 @@ from stages.generate import Generate
 from stages.llm import Chat
 from stages.load import load, read
 from stages.merge import Merge
-from stages.policy import read_policy
+from stages.policy import policy_of
 from stages.sample import Fatal, Sample, Stage
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def build(
         clean,
         config.cache.overwrite,
     )
-    policy = read_policy(config.policy.lora_type, config.policy.prompts_dir)
+    policy = policy_of(config.policy)
     stages: list[Stage] = []
     if config.generate.generate:
         stages.append(Generate(config.generate, ranks.device, cache.content))
@@ -193,7 +193,7 @@ def _notices(config: Config, stages: list[Stage]) -> None:
     if config.run.until != "generated":
         if not anchor:
             log.info("no --anchor: captions are merged and cleaned without one")
-        policy = read_policy(config.policy.lora_type, config.policy.prompts_dir)
+        policy = policy_of(config.policy)
         if anchor.lower() in policy.generic:
             log.warning("--anchor %s is a common word: the model knows it as everything", anchor)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from stages import text
-from stages.policy import Options
+from stages.policy import Options, policy_of
 from stages.sample import Caption, Sample, Unusable, fingerprint
 
 
@@ -19,7 +19,7 @@ class Clean:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._cleaning = text.CleanOptions(prompts_dir=options.prompts_dir)
+        self._cleaning = text.CleanOptions.of(options)
         self.spent: Counter[str] = Counter()
 
     def key(self, sample: Sample) -> str:
@@ -28,6 +28,7 @@ class Clean:
             combined=(combined.text, combined.finish) if combined else None,
             anchor=self._options.anchor,
             type=self._options.lora_type,
+            policy=policy_of(self._options).judges,
             cleaner=text.VERSION,
         )
 

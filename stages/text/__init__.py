@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stages.policy import read_policy
+from stages import policy
+from stages.policy import Policy, read_policy
 from stages.sample import Problem
-from stages.text.anchor import make_exact
-from stages.text.check import find_problems, no_caption
+from stages.text.anchor import PLACEHOLDER, as_spelled, holds_anchor, make_exact, variants
+from stages.text.check import find_problems, generic_anchor
+from stages.text.insert import insert_anchor
 from stages.text.normalise import normalise
-from stages.text.peel import peel
+from stages.text.omit import without_omitted
+from stages.text.peel import LONGEST, peel
+from stages.text.reject import cut_off, no_caption
 
 __all__ = ["VERSION", "CleanOptions", "Cleaned", "check", "clean", "not_a_caption"]
 
 # Part of every final's fingerprint: raise it when the same caption would come out otherwise.
-VERSION = 1
+VERSION = 2
 
-_ROUNDS = 10  # more than any text needs; a bound keeps hostile ones linear
+_REMARKS = frozenset({"removed a preamble", "removed a label", "removed closing remarks"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,13 @@ class CleanOptions:
     """Settings of the cleaner."""
 
     prompts_dir: str = ""  # where a user's own policies lie
+    allow: tuple[str, ...] = ()  # traits that captions may describe all the same
+    never: tuple[str, ...] = ()  # words that they must not hold
+
+    @classmethod
+    def of(cls, options: policy.Options) -> CleanOptions:
+        """Those of a run or job."""
+        return cls(options.prompts_dir, options.allow, options.never)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,41 +65,99 @@ def clean(
     """One line of caption out of what a model or a person wrote.
 
     `finish` is what the model said of its end ("stop", "length", …); an empty `anchor` means that
-    none is wanted. Raises Fatal only for an unknown `lora_type`.
+    none is wanted. A caption that is clean comes back byte for byte, and cleaning twice is cleaning
+    once. Raises Fatal only for an unknown `lora_type` or trait.
     """
-    policy = read_policy(lora_type, options.prompts_dir)
-    text = raw
-    edits: list[str] = []
-    for _ in range(_ROUNDS):  # what one decision uncovers may be another's: "&quot;…&quot;"
-        before = text
-        for decision in (peel, normalise):
-            text, more = decision(text)
-            edits += more
-        if anchor:
-            text, more = make_exact(text, anchor, lora_type)
-            edits += more
-        if text == before:
-            break
-    done = tuple(dict.fromkeys(edits))
-    lost = no_caption(text, raw=raw, finish=finish)
+    rules = _policy(lora_type, options)
+    anchor = as_spelled(anchor)
+    text, edits = _cleaned(raw, rules, anchor)
+    lost = no_caption(text, raw=raw, finish=finish, edits=edits, anchor=anchor, policy=rules)
     if lost:
-        return Cleaned(None, (lost,), done)
-    return Cleaned(text, find_problems(text, policy=policy, anchor=anchor), done)
+        return Cleaned(None, (lost,), edits)
+    whole, cut = cut_off(text, finish)
+    if whole is None:
+        return Cleaned(None, (cut,) if cut else (), edits)
+    if whole != text:
+        edits = (*edits, "cut back to whole sentences")
+    problems = find_problems(whole, policy=rules, anchor=anchor)
+    return Cleaned(whole, (cut, *problems) if cut else problems, edits)
 
 
 def not_a_caption(raw: str, finish: str | None = None) -> Problem | None:
     """Why a model's answer holds no caption at all (empty, refused, cut off), or None."""
-    text, _ = peel(raw)
-    return no_caption(text, raw=raw, finish=finish)
+    text, edits = peel(raw)
+    if len(text) <= LONGEST:
+        text, _ = normalise(text)
+    lost = no_caption(text, raw=raw, finish=finish, edits=edits)
+    if lost:
+        return lost
+    _, cut = cut_off(text, finish)
+    return Problem("truncated", True, message="cut off at the token limit") if cut else None
 
 
 def check(
     caption: str, *, lora_type: str, anchor: str, options: CleanOptions = CleanOptions()
 ) -> list[Problem]:
-    """What is wrong with a caption as it stands, whoever wrote it."""
-    lost = no_caption(caption, raw=caption, finish=None)
+    """What is wrong with a caption as it stands, whoever wrote it; also what `clean` would mend.
+
+    Raises Fatal only for an unknown `lora_type` or trait.
+    """
+    rules = _policy(lora_type, options)
+    anchor = as_spelled(anchor)
+    peeled, edits = peel(caption, anchor)
+    lost = no_caption(peeled, raw=caption, edits=edits, anchor=anchor, policy=rules)
     if lost:
         return [lost]
-    return list(
-        find_problems(caption, policy=read_policy(lora_type, options.prompts_dir), anchor=anchor)
-    )
+    problems = [generic] if anchor and (generic := generic_anchor(anchor, rules)) else []
+    bare, characters = normalise(peeled)
+    remarks = [edit for edit in edits if edit in _REMARKS]
+    if remarks:
+        problems.append(Problem("preamble", False, message=_would(remarks)))
+    others = [edit for edit in (*edits, *characters) if edit not in _REMARKS]
+    if (others and peeled != caption.strip()) or bare != peeled:
+        problems.append(Problem("unclean", False, message=_would(others or list(characters))))
+    exact, _ = make_exact(bare, anchor, lora_type)
+    if exact != bare:
+        for found in PLACEHOLDER.findall(bare):
+            message = "a place for the anchor that nothing filled"
+            problems.append(Problem("placeholder", False, found, message))
+        for wrong in variants(bare, anchor, lora_type):
+            message = f'"{wrong}" should be "{anchor}", spelled alike everywhere'
+            problems.append(Problem("anchor_variant", False, wrong, message))
+    held = bool(anchor) and holds_anchor(exact, anchor)
+    problems += find_problems(bare, policy=rules, anchor=anchor, held=held)
+    return list(dict.fromkeys(problems))
+
+
+def _cleaned(raw: str, rules: Policy, anchor: str) -> tuple[str, tuple[str, ...]]:
+    """(text, edits): every repair that code can make."""
+    text = raw
+    edits: list[str] = []
+    seen: set[str] = set()
+    while text not in seen:  # what one decision uncovers may be another's: "&quot;…&quot;"
+        seen.add(text)
+        text, more = peel(text, anchor)
+        edits += more
+        if len(text) > LONGEST:
+            break
+        text, more = normalise(text)
+        edits += more
+        text, more = make_exact(text, anchor, rules.lora_type)
+        edits += more
+        for name, repaired in (
+            ("removed a sentence that should be left out", without_omitted(text, anchor, rules)),
+            ("inserted the anchor", insert_anchor(text, anchor, rules)),
+        ):
+            if repaired != text:
+                text = repaired
+                edits.append(name)
+                break
+    return text, tuple(dict.fromkeys(edits))
+
+
+def _policy(lora_type: str, options: CleanOptions) -> Policy:
+    return read_policy(lora_type, options.prompts_dir, options.allow, options.never)
+
+
+def _would(edits: list[str]) -> str:
+    return f"`enhance clean` would mend this: {', '.join(edits)}"

@@ -3,19 +3,65 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
+
+from stages.policy import read_words
+from stages.text.words import words
+
+# Where trainers and prompt templates leave a place for the anchor.
+PLACEHOLDER = re.compile(
+    r"\[(?:trigger|name|anchor|trigger[ _]word)\]|\{\{? ?(?:character_name|style_name|motion_name"
+    r"|object_name|trigger|trigger_word|anchor|name) ?\}?\}|<(?:trigger|anchor)>",
+    re.IGNORECASE,
+)
+_SPELLED = "spelled the anchor exactly"
+MASK = "\0"  # no caption holds it, and it ends every word and phrase
 
 # Scripts without spaces between words: there the anchor may touch its neighbours.
 _UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uac00-\ud7af\uff66-\uff9f"
 )
+_KATAKANA = "\u30a1-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # a word is one run of it
 _WORD = rf"[^\W{_UNSPACED}]"
-_PLACEHOLDER = re.compile(
-    r"\[(?:trigger|name|anchor)\]|\{(?:character_name|style_name|motion_name|object_name|trigger"
-    r"|anchor|name)\}|<(?:trigger|anchor)>",
-    re.IGNORECASE,
+_ROLES = r"(?:character|person|woman|man|girl|boy|figure|subject|protagonist)"
+_ARTICLE = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
+_AN_ARTICLE = r"\b(?i:the|an?)\s+"
+_BEFORE_A_NAME = r"(?<=\bof )|(?<=\bwith )|(?<=\bby )|(?<=\band )|(?<=\bas )|(?<=, )"
+_A_SHOT = r"(?:\w+[ -]){0,3}(?:shot|close[ -]?up|portrait|view|photo)\b"
+_PARTS = (
+    r"(?:hand|face|head|arm|leg|hair|eye|shoulder|back|body|side|friend|finger|foot|feet|lap|mouth"
+    r"|knee)s?"
 )
-_ROLES = r"(?:character|person|woman|man|girl|boy|figure|subject)"
+_VOWEL = re.compile(r"(?!uni|use|usu|eu|one\b|once)[aeiou]|hour|honest|heir", re.IGNORECASE)
+_DOUBLED = re.compile(r"(.)\1+")
+# What may follow an anchor that stands for a person: elsewhere it describes the next noun, as in
+# "an annika poster", and the article belongs to that.
+_ENDS = r"(?=\s*(?:[,.;:!?)]|['’]s\b|\Z|(?:is|and|with|in|on|at|from|who|as|\w+ing|\w+ed)\b))"
+
+
+class Repair(NamedTuple):
+    """What is wrong about an anchor, as a pattern, and what stands there when it is right."""
+
+    name: str
+    pattern: re.Pattern[str]
+    right: Callable[[re.Match[str]], str]
+
+    def __call__(self, text: str) -> str:
+        return self.pattern.sub(self.right, text)
+
+    def finds(self, text: str) -> str:
+        """The first words that are wrong, as they stand, or ""."""
+        found = (match for match in self.pattern.finditer(text) if self.right(match) != match[0])
+        return next((match[0].strip() for match in found), "")
+
+
+def as_spelled(anchor: str) -> str:
+    """The anchor as it will stand in captions: NFC, single spaces."""
+    return unicodedata.normalize("NFC", " ".join(anchor.split()))
 
 
 def holds_anchor(text: str, anchor: str) -> bool:
@@ -24,58 +70,144 @@ def holds_anchor(text: str, anchor: str) -> bool:
 
 
 def mask_anchor(text: str, anchor: str) -> str:
-    """The text without the anchor, for lists of words that the anchor itself may contain."""
-    return _exact(anchor).sub(" ", text) if anchor else text
+    """The text with each anchor blotted out at its length, for lists of words that the anchor
+    itself may hold."""
+    return _exact(anchor).sub(lambda found: MASK * len(found[0]), text) if anchor else text
 
 
 def make_exact(text: str, anchor: str, lora_type: str) -> tuple[str, tuple[str, ...]]:
     """(text, edits): variants spelled as the anchor, placeholders filled, doubles joined."""
     edits = []
-    for name, pattern, replacement in _repairs(anchor, lora_type):
-        changed = pattern.sub(replacement, text)
+    for repair in _all_repairs(text, anchor, lora_type):
+        changed = repair(text)
         if changed != text:
-            edits.append(name)
+            edits.append(repair.name)
             text = changed
     return text, tuple(edits)
 
 
+def variants(text: str, anchor: str, lora_type: str) -> list[str]:
+    """What `make_exact` would mend, as it stands in the text; placeholders are not among it."""
+    repairs = _all_repairs(text, anchor, lora_type)
+    found = (repair.finds(text) for repair in repairs if repair.pattern is not PLACEHOLDER)
+    return list(dict.fromkeys(wrong for wrong in found if wrong))
+
+
+def _all_repairs(text: str, anchor: str, lora_type: str) -> list[Repair]:
+    if not anchor:
+        return []
+    slip = misspelled(text, anchor)
+    slips = [_put(_SPELLED, _name(slip), anchor)] if slip else []
+    return [*slips, *_repairs(anchor, lora_type)]
+
+
+def misspelled(text: str, anchor: str) -> str:
+    """The words of a text, as they stand, that can only be the anchor with a letter doubled or not
+    or an accent left out; "" if there are none or several. "anika" is "annika"; "walked" is not
+    "walker"."""
+    wanted = _sounds(anchor)
+    if (
+        len("".join(wanted)) < 4
+        or anchor.lower() in read_words().names_too
+        or holds_anchor(text, anchor)
+    ):
+        return ""
+    found = words(text)
+    runs = (found[place : place + len(wanted)] for place in range(len(found) - len(wanted) + 1))
+    close = {
+        text[run[0].start : run[-1].end]
+        for run in runs
+        if tuple(_sound(word.text) for word in run) == wanted
+    }
+    return close.pop() if len(close) == 1 else ""
+
+
+@lru_cache(maxsize=64)
+def _sounds(anchor: str) -> tuple[str, ...]:
+    return tuple(_sound(word.text) for word in words(anchor))
+
+
+def _sound(word: str) -> str:
+    if not word.isascii():
+        word = "".join(
+            letter
+            for letter in unicodedata.normalize("NFKD", word)
+            if not unicodedata.combining(letter)
+        )
+    return _DOUBLED.sub(r"\1", word)
+
+
 @lru_cache(maxsize=64)
 def _exact(anchor: str) -> re.Pattern[str]:
-    return re.compile(_whole(re.escape(anchor)))
+    return re.compile(_name(anchor))
 
 
-def _whole(pattern: str) -> str:
-    return rf"(?<!{_WORD})(?:{pattern})(?!{_WORD})"
+def _name(anchor: str) -> str:
+    return _whole(re.escape(anchor), anchor)
+
+
+def _whole(pattern: str, anchor: str) -> str:
+    """`pattern` where no word goes on before or after; an anchor in Katakana ends with its run."""
+    left = f"(?<![{_KATAKANA}])" if re.match(f"[{_KATAKANA}]", anchor) else ""
+    right = f"(?![{_KATAKANA}])" if re.match(f"[{_KATAKANA}]", anchor[-1:]) else ""
+    return rf"(?<!{_WORD}){left}(?:{pattern})(?!{_WORD}){right}"
 
 
 @lru_cache(maxsize=64)
-def _repairs(anchor: str, lora_type: str) -> tuple[tuple[str, re.Pattern[str], str], ...]:
-    words = r"[\s_-]*".join(re.escape(word) for word in re.split(r"[\s_-]+", anchor) if word)
-    literal = anchor.replace("\\", r"\\")
-    one = re.escape(anchor)
+def _repairs(anchor: str, lora_type: str) -> tuple[Repair, ...]:
+    name = _name(anchor)
+    article = _ARTICLE.match(anchor)
     repairs = [
-        ("filled a placeholder", _PLACEHOLDER, literal),
-        ("spelled the anchor exactly", re.compile(_whole(words), re.IGNORECASE), literal),
-        (
-            "joined a doubled anchor",
-            re.compile(rf"(?<!{_WORD}){one}(?:,?\s+{one})+(?!{_WORD})"),
-            literal,
-        ),
+        Repair("filled a placeholder", PLACEHOLDER, lambda _: anchor),
+        _spelling(anchor),
+        _put("joined a doubled anchor", rf"{name}(?:,?\s+{name})+", anchor),
     ]
+    if article:  # "a the red knight", "a Red Knight": the anchor brings its own
+        rest = f"(?i:{re.escape(anchor[article.end() :])})"
+        bare = _whole(rf"(?:{_AN_ARTICLE}|(?<=\A)|{_BEFORE_A_NAME}){rest}", rest)
+        repairs.append(_put("removed an article", rf"{_AN_ARTICLE}{name}", anchor))
+        repairs.append(_put(_SPELLED, bare, anchor))
     if lora_type == "character":
-        repairs.append(
-            (
-                "removed what named the anchor twice",
-                re.compile(
-                    rf"\b(?:the|a|an)\s+{_ROLES}\s+(?:named\s+|called\s+)?{_whole(one)}",
-                    re.IGNORECASE,
-                ),
-                literal,
-            )
-        )
-        if not re.match(r"(?:the|a|an)\b", anchor, re.IGNORECASE):
-            # "a annika style" keeps its article: there the anchor only describes the next noun.
-            after = r"\s*(?:[,.;:!?]|['’]s\b|\Z|(?:is|and|with|in|on|at|from|\w+ing)\b)"
-            article = rf"\b(?:the|a|an)\s+{_whole(one)}(?={after})"
-            repairs.append(("removed an article", re.compile(article, re.IGNORECASE), literal))
+        repairs += _of_a_person(anchor, name, own_article=article is not None)
+    elif not article:
+        fitting = f"{article_for(anchor)} {anchor}"
+        repairs.append(_put("fitted an article", rf"\b[Aa]n?\s+{name}", fitting))
     return tuple(repairs)
+
+
+def _of_a_person(anchor: str, name: str, own_article: bool) -> list[Repair]:
+    """Repairs of an anchor that is somebody's name."""
+    title = rf"{_AN_ARTICLE}(?i:{_ROLES})\s+(?:(?:named|called|known\s+as)\s+)?"
+    # Older tools glued it in front of captions that held it already.
+    glued = rf"\A{name}[,:]?\s+(?={_AN_ARTICLE}{_A_SHOT}[^.]*?{name})"
+    possessive = rf"(?<!{_WORD}){re.escape(anchor)}s(?=\s+(?:\w+\s+)?{_PARTS}\b)"
+    repairs = [
+        _put("removed what named the anchor twice", rf"{title}{name}", anchor),
+        _put("removed an anchor glued in front", glued, ""),
+        _put("mended a possessive", possessive, f"{anchor}'s"),
+    ]
+    if not own_article:
+        repairs.append(_put("removed an article", rf"{_AN_ARTICLE}{name}{_ENDS}", anchor))
+    return repairs
+
+
+def _spelling(anchor: str) -> Repair:
+    """Another case, spaces for hyphens or none at all."""
+    parts = (re.escape(part) for part in re.split(r"[\s_-]+", anchor) if part)
+    pattern = re.compile(_whole(r"[\s_-]*".join(parts), anchor), re.IGNORECASE)
+    lowered = anchor.lower()
+    careful = lowered in read_words().names_too and anchor != lowered
+
+    def exact(found: re.Match[str]) -> str:
+        return found[0] if careful and found[0] == lowered else anchor
+
+    return Repair(_SPELLED, pattern, exact)
+
+
+def _put(name: str, pattern: str, right: str) -> Repair:
+    return Repair(name, re.compile(pattern), lambda _: right)
+
+
+def article_for(anchor: str) -> str:
+    """ "a" or "an", by the sound that the anchor begins with."""
+    return "an" if _VOWEL.match(anchor) else "a"

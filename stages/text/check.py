@@ -1,82 +1,133 @@
-"""What is wrong with a caption: found here, decided by the rooms."""
+"""What is wrong with a text that is a caption: found here, decided by the rooms."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
-import sentencex
-
-from stages.policy import Policy
+from stages.policy import Policy, read_words
 from stages.sample import Problem
-from stages.text.anchor import holds_anchor, mask_anchor
+from stages.text.anchor import PLACEHOLDER, holds_anchor, mask_anchor, misspelled
+from stages.text.traits import described
+from stages.text.words import Phrases, sentences, words
 
-# What servers and our captioners call the token limit.
-LIMIT_REASONS = frozenset({"length", "max_tokens", "max_new_tokens"})
-
-# At the start only: a caption may quote an apology or speak of one.
-_REFUSAL = re.compile(
-    r"\W*(?:unfortunately,? )?(?:"
-    r"(?:i'm|i am|we're|we are) (?:(?:very|really|so|terribly) )?(?:sorry|unable|afraid|not able)\b"
-    r"|(?:i|we) (?:apologi[sz]e|can't|cannot|can not|could not|couldn't|won't|will not|do not"
-    r"|don't)"
-    r" (?:\w+ ){0,3}?(?:see|view|access|assist|help|provide|describe|create|generate|fulfil|fulfill"
-    r"|comply|process|analy[sz]e|identify|caption|do|have|merge|continue|write|for)\b"
-    r"|sorry,? (?:but )?(?:i|we)\b"
-    r"|as an ai\b"
-    r"|my apologies\b"
-    r")",
-    re.IGNORECASE,
-)
 _LETTER = re.compile(r"[^\W_]")
-_FOLD = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
+_PRONOUN = re.compile(r"\W*(?:she|he|they|it|her|his|him)\b(?!['’]s own)", re.IGNORECASE)
+_MEANS = {
+    "describes_appearance": "looks bind to the anchor only if they are left unsaid",
+    "describes_clothing": "clothing binds to the anchor only if it is left unsaid",
+    "describes_background": "more than a few words on where it happens",
+    "describes_style_words": "the style belongs to the anchor",
+    "describes_object_appearance": "its looks bind to the anchor only if they are left unsaid",
+}
+# "on" and "in" may end a caption ("straight on"); these cannot.
+_DANGLING = re.compile(r"(?:[,;:(\-–—]|\b(?:and|or|the|an|a|of))\Z", re.IGNORECASE)
+_QUOTED = re.compile(r"[\"“„«「『(（][^\"”“»」』)）]*[\"”“»」』)）]")
+_FOREIGN = re.compile(
+    "[\u0370-\u052f\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af]+"
+)
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
+_DECLARED = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 
 
-def no_caption(text: str, *, raw: str, finish: str | None) -> Problem | None:
-    """Why there is no caption in a peeled text, if so: nothing can be repaired then.
+def find_problems(
+    text: str, *, policy: Policy, anchor: str, held: bool | None = None
+) -> tuple[Problem, ...]:
+    """The problems of a text that is a caption; an empty `anchor` means that none is wanted.
 
-    `raw` is what the text was peeled from, `finish` what the model said of its end.
+    `held` overrules whether the anchor is there, for a text in which it is only misspelled.
     """
-    if not _LETTER.search(text):
-        message = "nothing but wrapping or thinking" if raw.strip() else "the answer is empty"
-        return Problem("empty", True, message=message)
-    refusal = _REFUSAL.match(text.translate(_FOLD))
-    if refusal:
-        return Problem("refusal", True, refusal[0].strip(), "the model refused")
-    if finish in LIMIT_REASONS:
-        return Problem("truncated", True, message="cut off at the token limit")
-    if finish == "content_filter":
-        return Problem("refusal", True, message="stopped by the server's content filter")
-    return None
+    held = bool(anchor) and (holds_anchor(text, anchor) if held is None else held)
+    return (
+        *_of_the_anchor(text, anchor, policy, held),
+        *_of_traits(text, anchor, policy),
+        *_of_length(text, anchor, policy),
+        *_of_language(text, anchor),
+    )
 
 
-def find_problems(text: str, *, policy: Policy, anchor: str) -> tuple[Problem, ...]:
-    """The problems of a text that is a caption; an empty `anchor` means that none is wanted."""
-    problems = []
-    if anchor:
-        if not holds_anchor(text, anchor):
-            message = f'the anchor "{anchor}" is missing'
-            problems.append(Problem("missing_anchor", True, message=message))
-        elif not _LETTER.search(mask_anchor(text, anchor)):
-            message = "nothing but the anchor"
-            problems.append(Problem("anchor_only", True, anchor, message))
-    forbidden = _forbidden(policy.forbidden)
-    if forbidden:
-        problems += [
-            Problem("describes_style_words", False, word[0], f"{word[0]!r} belongs to the anchor")
-            for word in forbidden.finditer(mask_anchor(text, anchor))
-        ]
-    count = len(list(sentencex.segment("en", text)))
+def generic_anchor(anchor: str, policy: Policy) -> Problem | None:
+    """The anchor itself, if the model knows it as everything."""
+    bare = _DECLARED.sub("", anchor.lower(), count=1).strip()
+    if bare not in policy.generic:
+        return None
+    message = f"{anchor!r} is a common word: the model knows it as everything; choose a rarer one"
+    return Problem("generic_anchor", False, anchor, message)
+
+
+def _of_the_anchor(text: str, anchor: str, policy: Policy, held: bool) -> Iterator[Problem]:
+    if anchor and not held:
+        near = misspelled(text, anchor)
+        hint = f'; "{near}" stands there' if near else ""
+        yield Problem("missing_anchor", True, near, f'the anchor "{anchor}" is missing{hint}')
+    elif anchor and not _LETTER.search(mask_anchor(text, anchor)):
+        yield Problem("anchor_only", True, anchor, "nothing but the anchor")
+    pronoun = _PRONOUN.match(text) if anchor and policy.insert in ("subject", "head") else None
+    if pronoun:
+        message = f'"{pronoun[0].strip()}" stands where the anchor should'
+        yield Problem("pronoun_instead_of_anchor", not held, pronoun[0].strip(), message)
+    placeholder = PLACEHOLDER.search(text) if not anchor else None
+    if placeholder:
+        message = "a place for the anchor that nothing filled: give --anchor"
+        yield Problem("placeholder", True, placeholder[0], message)
+
+
+def _of_traits(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
+    for one in described(text, anchor, policy.omits):
+        yield Problem(one.label, False, one.text, f'"{one.text}": {_MEANS[one.label]}')
+    if policy.forbidden:
+        found = words(mask_anchor(text, anchor))
+        for place, count in _forbidden(policy.forbidden).find(found):
+            where = text[found[place].start : found[place + count - 1].end]
+            message = f'"{where}" is among the words to leave out'
+            yield Problem("forbidden_words", False, where, message)
+
+
+def _of_length(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
+    bare = mask_anchor(text, anchor)
+    if policy.fewest_words and _LETTER.search(bare):
+        count = sum(_units(word.text) for word in words(bare) if word.text != "s")
+        if count < policy.fewest_words:
+            message = f"{count:.0f} words besides the anchor: too few to tell the pictures apart"
+            yield Problem("too_short", False, message=message)
+    count = len(sentences(text))
     if count > policy.sentences[1]:
         message = f"{count} sentences, {policy.sentences[1]} at most"
-        problems.append(Problem("too_long", False, message=message))
-    return tuple(problems)
+        yield Problem("too_long", False, message=message)
+    # The framing words are English.
+    framed = next(_framing().find(words(bare)), None) or not text.isascii()
+    if policy.framing == "required" and _LETTER.search(bare) and not framed:
+        message = "no camera framing (close up, medium shot, full body shot, from above …)"
+        yield Problem("no_camera_framing", False, message=message)
+    dangling = _DANGLING.search(text)
+    if dangling:
+        yield Problem("truncated", False, dangling[0], f'ends with "{dangling[0]}"')
+
+
+def _of_language(text: str, anchor: str) -> Iterator[Problem]:
+    """Letters of another script amid Latin ones, as models let slip; quotations may hold them."""
+    if text.isascii():
+        return
+    bare = _QUOTED.sub(" ", mask_anchor(text, anchor))
+    foreign = _FOREIGN.findall(bare)
+    letters = sum(map(len, foreign))
+    if letters and len(_LATIN.findall(bare)) > 3 * letters:
+        message = f'"{foreign[0]}" amid another language'
+        yield Problem("mixed_language", True, foreign[0], message)
+
+
+def _units(word: str) -> float:
+    """1 for a word; without spaces between words, half of the letters."""
+    return len(word) / 2 if _FOREIGN.fullmatch(word) and word >= "\u0e00" else 1.0
 
 
 @lru_cache(maxsize=16)
-def _forbidden(words: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Whole words in any case; longer entries first, so that "art style" is found before "art"."""
-    if not words:
-        return None
-    longest_first = sorted(map(re.escape, words), key=len, reverse=True)
-    return re.compile(rf"\b(?:{'|'.join(longest_first)})\b", re.IGNORECASE)
+def _forbidden(entries: tuple[str, ...]) -> Phrases:
+    return Phrases(entries)
+
+
+@lru_cache(maxsize=1)
+def _framing() -> Phrases:
+    return Phrases(read_words().framing)

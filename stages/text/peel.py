@@ -1,177 +1,68 @@
-"""Takes off what a model wrapped around its caption: thoughts, tokens, fences, labels, quotes.
+"""Takes off what a model wrapped around its caption.
 
-The layers nest (a thought, a preamble, a bold label, quotes), so the rules run until none applies.
+The layers nest (a thought, a preamble, a bold label, quotes, a note), so the rules run until none
+applies.
 """
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Callable
 
-_THOUGHT = r"think|thinking|thought|thoughts|reasoning|reflection|scratchpad"
-_THOUGHT_TAG = re.compile(rf"<(/?)(?:{_THOUGHT})>", re.IGNORECASE)
-_FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\s*<\|message\|>", re.IGNORECASE)
-_ANSWER = re.compile(r"<(answer|caption|output|final)>(.*?)(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_TOKEN = re.compile(
-    r"</?s>|<pad>|<unk>|<bos>|<eos>|<loc_\d+>|<unused\d+>|<(?:start|end)_of_turn>|<\|[^|<>]{1,60}\|>"
-)
-_FENCE = re.compile(r"\A```[\w-]*[ \t]*\n?(.*?)\n?```\Z", re.DOTALL)
-_KEYS = ("caption", "final_caption", "description", "text", "answer", "output", "result")
+from stages.text.alternatives import first_with, one_of_several, without_timestamps
+from stages.text.anchor import holds_anchor
+from stages.text.opener import without_opener
+from stages.text.remarks import without_closing, without_label, without_preamble
+from stages.text.thoughts import within_answer, without_thoughts, without_tokens
+from stages.text.wrapping import without_fence, without_json, without_markup, without_quotes
 
-_NOUN = r"(?:caption|description|answer|output|result|response)"
-_LABEL = re.compile(
-    rf"\A[*_#\s]*(?:the )?(?:final |combined |merged |enhanced |fused |rewritten |new )*{_NOUN}"
-    r"[*_ ]*:[*_ ]*\s*",
-    re.IGNORECASE,
-)
-_PREAMBLE = re.compile(
-    r"\A(?:sure|certainly|of course|absolutely|okay|ok|great|alright)?[,!. ]*"
-    rf"(?:here(?:'s|’s| is| are)|this is) [^\n:.]{{0,60}}\b{_NOUN}[^\n:.]{{0,60}}:\s*",
-    re.IGNORECASE,
-)
-_EXCLAMATION = re.compile(
-    r"\A(?:sure|certainly|of course|absolutely|okay|ok)[!.,:]\s*\n+", re.IGNORECASE
-)
-_CHATTER = re.compile(
-    r"\n+\s*(?:\(?note\b|let me know\b|i hope\b|feel free\b|would you like\b|this caption\b"
-    r"|\*\*note\b|explanation\s*:)[^\0]*\Z",
-    re.IGNORECASE,
-)
-_BOLD = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
-_QUOTES = {
-    '"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "„": "“", "«": "»", "»": "«", "「": "」",
-    "『": "』", "”": "”",
-}  # fmt: skip
-# Only before an article or a number, where what remains is a phrase of its own.
-_OPENER = re.compile(
-    r"\A(?:in )?(?:the|this) (?:image|picture|photo|photograph|scene|artwork|illustration|video)"
-    r"(?: (?:shows|depicts|features|displays|captures|portrays|presents|is of)"
-    r"| is (?:a|an) (?:image|picture|photo|photograph) of),?\s+"
-    r"(?=(?:an?|the|one|two|three|four|five|six|seven|eight|nine|ten|several|many|some)\b)",
-    re.IGNORECASE,
-)
-_IS_A_PICTURE = re.compile(
-    r"\A(?:this|it) is (?:a|an) (?:image|picture|photo|photograph) of\s+"
-    r"(?=(?:an?|the|one|two|three|four|five|several|many|some)\b)",
-    re.IGNORECASE,
-)
+LONGEST = 10_000  # characters: nobody's caption is longer, and a bound keeps every rule quick
+
+_LINES = re.compile(r"\n{3,}")
+
+_Rule = tuple[str, Callable[[str], str]]
 
 
-def peel(raw: str) -> tuple[str, tuple[str, ...]]:
-    """(what is left, what was taken off). Nothing is taken from a caption that has no wrapping."""
+def peel(raw: str, anchor: str = "") -> tuple[str, tuple[str, ...]]:
+    """(what is left, what was taken off). Nothing is taken from a caption that has no wrapping.
+
+    Of several captions the first that holds the `anchor` stays. A text that is longer than LONGEST
+    without its thoughts is left as it is.
+    """
     text, edits = raw, []
-    for _ in range(20):  # as deep as anything nests; keeps hostile input linear
+    choose = first_with(lambda caption: bool(anchor) and holds_anchor(caption, anchor))
+    # In this order: each rule may uncover what the next one looks for.
+    rules: tuple[_Rule, ...] = (
+        ("joined spaces", _without_gaps),
+        ("removed reasoning", without_thoughts),
+        ("unwrapped the answer", within_answer),
+        ("removed special tokens", without_tokens),
+        ("removed a code fence", without_fence),
+        ("unwrapped JSON", lambda text: without_json(text, choose)),
+        ("removed a preamble", without_preamble),
+        ("removed a label", without_label),
+        ("removed closing remarks", without_closing),
+        ("removed timestamps", without_timestamps),
+        ("unwrapped a list", lambda text: one_of_several(text, choose)),
+        ("removed markup", without_markup),
+        ("removed quotes", without_quotes),
+        ("removed an opener", without_opener),
+    )
+    before = None
+    while text != before:  # every rule shortens the text, so this ends
         before = text
-        for name, rule in _RULES:
+        for name, rule in rules:
             changed = rule(text)
             if changed != text:
                 edits.append(name)
                 text = changed.strip()
-        if text == before:
-            break
+            if rule is without_tokens and len(text) > LONGEST:
+                return text, tuple(dict.fromkeys(edits))
     return text, tuple(dict.fromkeys(edits))
 
 
-def _thoughts(text: str) -> str:
-    final = list(_FINAL_CHANNEL.finditer(text))
-    if final:
-        text = text[final[-1].end() :]
-    kept: list[str] = []
-    position, thinking = 0, False
-    for tag in _THOUGHT_TAG.finditer(text):
-        if not tag[1]:
-            if not thinking:
-                kept.append(text[position : tag.start()])
-            thinking = True
-        else:
-            if not thinking:  # the template ate the opener: all before the closer was thinking
-                kept.clear()
-            position, thinking = tag.end(), False
-    if not thinking:  # left open, the rest is thinking
-        kept.append(text[position:])
-    return "".join(kept)
-
-
-def _answer(text: str) -> str:
-    found = _ANSWER.search(text) if "<" in text else None
-    return found[2] if found else text
-
-
-def _tokens(text: str) -> str:
-    return _TOKEN.sub("", text) if "<" in text else text
-
-
-def _fence(text: str) -> str:
-    found = _FENCE.match(text)
-    return found[1] if found else text
-
-
-def _json(text: str) -> str:
-    """The one string in a JSON object, array or Python dict; anything else stays."""
-    if not (text.startswith(("{", "[")) and text.endswith(("}", "]"))) or len(text) > 20_000:
+def _without_gaps(text: str) -> str:
+    """No space around line breaks, and at most two of these in a row: no rule crosses deserts."""
+    if "\n" not in text:
         return text
-    try:
-        value = json.loads(text)
-    except ValueError:
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return text
-    except RecursionError:
-        return text
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, dict):
-        folded = {str(key).lower(): item for key, item in value.items()}
-        named = [folded[key] for key in _KEYS if isinstance(folded.get(key), str)]
-        only = list(value.values())
-        value = named[0] if named else only[0] if len(only) == 1 else None
-    return value if isinstance(value, str) else text
-
-
-def _label(text: str) -> str:
-    return _LABEL.sub("", text, count=1)
-
-
-def _preamble(text: str) -> str:
-    return _PREAMBLE.sub("", _EXCLAMATION.sub("", text, count=1), count=1)
-
-
-def _chatter(text: str) -> str:
-    return _CHATTER.sub("", text) if "\n" in text else text
-
-
-def _quotes(text: str) -> str:
-    """Quotes around the whole; a caption that merely begins and ends with quotations keeps them."""
-    if len(text) < 2:
-        return text
-    closing = _QUOTES.get(text[0])
-    inside = text[1:-1]
-    if closing is None or text[-1] != closing or text[0] in inside or closing in inside:
-        return text
-    return inside
-
-
-def _emphasis(text: str) -> str:
-    return _BOLD.sub(r"\2", text)
-
-
-def _opener(text: str) -> str:
-    return _IS_A_PICTURE.sub("", _OPENER.sub("", text, count=1), count=1)
-
-
-_RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("removed reasoning", _thoughts),
-    ("unwrapped the answer", _answer),
-    ("removed special tokens", _tokens),
-    ("removed a code fence", _fence),
-    ("unwrapped JSON", _json),
-    ("removed a preamble", _preamble),
-    ("removed a label", _label),
-    ("removed closing remarks", _chatter),
-    ("removed emphasis", _emphasis),
-    ("removed quotes", _quotes),
-    ("removed an opener", _opener),
-)
+    return _LINES.sub("\n\n", "\n".join(line.strip() for line in text.split("\n")))

@@ -1,0 +1,100 @@
+"""Lists: one caption out of several that a model offered, or one made of its bulleted parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from stages.text.words import words
+
+_BULLET = re.compile(r"[-*•–▪◦]\s+")
+_NUMBER = re.compile(
+    r"[*_(]*(?:(?:option|version|alternative|caption|variant|suggestion|choice)\s*)?"
+    r"(?:\d{1,2}|[a-e])\s*[*_]*[.):：][*_]*\s+|[*_]*(?:option|version|alternative|caption|variant)\s+"
+    r"(?:\d{1,2}|[a-e]|one|two|three)\s*[*_]*[.):：\-–—]?[*_]*\s+",
+    re.IGNORECASE,
+)
+_OTHERWISE = re.compile(
+    r"[*_(]*(?:or|alternatively|alternative(?: (?:caption|version))?"
+    r"|another (?:option|version|caption)|or,? if you prefer)\s*[*_]*(?:[:：,)]|\Z)",
+    re.IGNORECASE,
+)
+_INLINE = re.compile(r"(?:option|version|caption)\s+(?:2|b|two)\s*[:：)]\s*", re.IGNORECASE)
+_TIME = r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?"
+_SPAN = rf"{_TIME}(?:\s*(?:[-–—]|to)\s*{_TIME})?"
+_TIMESTAMP = re.compile(
+    rf"[\[(]{_SPAN}[\])]\s*[:\-–—]?\s*|^[ \t]*{_TIME}\s*[-–—]\s*{_TIME}\s*[:：]?\s*"
+    rf"|^[ \t]*{_SPAN}[:：]\s+",
+    re.MULTILINE,
+)
+_FEWEST_WORDS = 4  # in a caption that stands by itself; shorter items are parts of one
+
+
+def without_timestamps(text: str) -> str:
+    """The text without the times that models put before what happens in a video."""
+    return _TIMESTAMP.sub("", text) if ":" in text else text
+
+
+def one_of_several(text: str, choose: Callable[[list[str]], str]) -> str:
+    """One caption of a list: numbered ones and bullets that are captions by themselves are
+    alternatives, of which `choose` takes one; other bullets are parts, and are joined."""
+    if "\n" not in text:
+        return _inline(text)
+    given = [line.strip() for line in text.split("\n") if line.strip()]
+    lines = list(dict.fromkeys(given))  # some models say everything twice
+    for place, line in enumerate(lines):
+        if place and _OTHERWISE.match(line):
+            return "\n".join(lines[:place])
+    items: list[str] = []
+    numbered = 0
+    for line in lines:
+        found = _NUMBER.match(line) or _BULLET.match(line)
+        if not found:
+            if not items:
+                return text if len(lines) == len(given) else "\n".join(lines)
+            return _chosen(items, numbered, choose)  # remarks after the list
+        numbered += _NUMBER.match(line) is not None
+        items.append(line[found.end() :].strip())
+    return _chosen(items, numbered, choose)
+
+
+def first_with(anchor_in: Callable[[str], bool]) -> Callable[[list[str]], str]:
+    """Takes the first caption that holds the anchor, else the first."""
+    return lambda captions: next((one for one in captions if anchor_in(one)), captions[0])
+
+
+def _chosen(items: list[str], numbered: int, choose: Callable[[list[str]], str]) -> str:
+    items = [item for item in items if item]
+    if len(items) < 2:
+        return items[0] if items else ""
+    whole = [item for item in items if len(words(item)) >= _FEWEST_WORDS]
+    if len(whole) == len(items) and (numbered or _alike(items)):
+        return choose(items)
+    return _joined(items)
+
+
+def _alike(items: list[str]) -> bool:
+    """True if bullets tell the same thing in other words: half of the words of each are shared."""
+    sets = [{word.text for word in words(item)} for item in items]
+    shared = set.intersection(*sets)
+    return all(2 * len(shared) >= len(one) for one in sets)
+
+
+def _joined(items: list[str]) -> str:
+    text = items[0]
+    for item in items[1:]:
+        ended = text.endswith((".", "!", "?", ",", ";"))
+        text = f"{text} {item}" if ended else f"{text}, {item}"
+    return text
+
+
+def _inline(text: str) -> str:
+    first = _NUMBER.match(text)
+    if first:
+        second = _INLINE.search(text, first.end())
+        if second:
+            return text[first.end() : second.start()].strip()
+        if text[: first.end()].strip("*_( ")[:1].isalpha() or text[0].isdigit():
+            return text[first.end() :]
+    found = _BULLET.match(text)
+    return text[found.end() :] if found else text

@@ -1,0 +1,115 @@
+"""What a model says about its caption, before and after it: labels, preambles, notes.
+
+Everything is looked for where it stands as a line or sentence of its own, at the beginning or the
+end: a caption may speak of a note, and a sign in the picture may say "Sure!".
+"""
+
+from __future__ import annotations
+
+import re
+
+from stages.text.words import sentences
+
+_NOUN = (
+    r"(?:captions?|descriptions?|answers?|outputs?|results?|responses?|prompts?|versions?|rewrites?"
+    r"|texts?|alt[ -]text|train(?:ing)? captions?)"
+)
+_KIND = (
+    r"(?:(?:the|your|my|a|final|combined|merged|enhanced|fused|rewritten|new|suggested|revised|updated"
+    r"|corrected|refined|cleaned|improved|image|photo|picture|video|lora|training|character|style"
+    r"|object|motion|short|concise|one-line|single-line|possible|proposed|suitable)\s+)*"
+)
+_LABEL = re.compile(
+    rf"[*_#\s>]*(?:{_KIND}{_NOUN}|assistant|ai|标题|描述|图片描述|说明|キャプション|説明)"
+    r"(?:\s*\([^()\n]{0,40}\))?\s*[*_]*\s*[:：][*_]*\s*",
+    re.IGNORECASE,
+)
+# The last one of these decides where a model thought aloud before it came to its caption.
+_LATE_LABEL = re.compile(
+    rf"(?:^|\n)[*_#\s>]*(?:(?:the|your|my)\s+)?(?:final|combined|merged|fused|enhanced)\s+{_NOUN}"
+    r"\s*[*_]*\s*[:：][*_]*[ \t]*",
+    re.IGNORECASE,
+)
+_TURN = re.compile(r"(?:^|\s)(?:assistant|gpt)\s*:[ \t]*", re.IGNORECASE)
+_USER_TURN = re.compile(r"\s*(?:user|human|system)\s*[:\n]", re.IGNORECASE)
+_AGREED = (
+    r"(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great|alright|all right|got it"
+    r"|no problem|understood|here you go|here it is|happy to help|yes|好的|当然)"
+)
+_EXCLAMATION = re.compile(rf"{_AGREED}(?:\s*[!.:。！：]+\s*|\s*\n+\s*|\s*\Z)", re.IGNORECASE)
+_PREAMBLE = re.compile(
+    rf"(?:{_AGREED}[,!. ]+)?(?:here(?:['’]s| is| are)|this is|below is|the following is|based on"
+    r"|i(?:['’]ve| have|['’]ll| will| combined| merged| wrote)|following (?:is|your|the)"
+    rf"|given the|as requested)\b[^\n:：]{{0,160}}\b{_NOUN}\b[^\n:：]{{0,80}}[:：]\s*",
+    re.IGNORECASE,
+)
+_FOREIGN_PREAMBLE = re.compile(r"(?:以下是|这是|下面是|以下が|こちらが)[^\n:：]{0,60}[:：]\s*")
+_HEADING = re.compile(rf"[^\n]{{0,160}}\b{_NOUN}\b[^\n]{{0,80}}[:：][*_]*[ \t]*\n", re.IGNORECASE)
+_RULER = re.compile(r"[-*_=]{3,}")
+_CLOSING = re.compile(
+    r"[\s(\[*_]*(?:notes?\s*[*_]*\s*[:：]|note that\b|(?:please )?let me know\b|i hope\b"
+    r"|hope (?:this|that|it)\b|feel free\b|would you like\b|do you want\b|is there anything\b"
+    r"|if you(?:['’]d| would| want| need)\b|this (?:caption|description|version|sentence)\b"
+    r"|the (?:above|combined|final|merged|resulting) (?:caption|description)\b"
+    r"|(?:i|we)(?:['’]ve| have)? (?:combined|merged|fused|left|omitted|removed|kept|made|included"
+    r"|avoided|used|followed|tried|placed|ensured|focused|excluded)\b"
+    r"|(?:explanation|rationale|reasoning|justification|(?:key )?changes(?: made)?|sources?"
+    r"|word count|character count|tags|keywords)\s*[*_]*\s*[:：]"
+    r"|\(?\d+ (?:words|characters|tokens)\)?\W*\Z|thank(?:s| you)\W*\Z)",
+    re.IGNORECASE,
+)
+# What captioners were trained to say of what they do not see.
+_ABSENT = re.compile(
+    r"(?:there (?:is|are) no (?:other |additional |visible |significant |discernible )*[\w ,]{1,60}"
+    r"(?:visible|present|(?:with)?in (?:the|this) (?:image|picture|photo|scene|frame|video))"
+    r"|no (?:other )?(?:text|watermarks?|logos?|people|objects?)(?: or \w+)? (?:is|are)"
+    r" (?:visible|present)"
+    r"|the (?:image|picture|photo|video) (?:does not|doesn['’]t) (?:contain|include|have|show) )",
+    re.IGNORECASE,
+)
+
+
+def without_preamble(text: str) -> str:
+    """The text after "Sure!", "Here is the combined caption:" and headings of that kind."""
+    turns = list(_TURN.finditer(text))
+    if turns and _USER_TURN.match(text):
+        text = text[turns[-1].end() :]
+    for rule in (_EXCLAMATION, _PREAMBLE, _FOREIGN_PREAMBLE):
+        found = rule.match(text)
+        if found:
+            text = text[found.end() :]
+    found = _HEADING.match(text)
+    return text[found.end() :] if found else text
+
+
+def without_label(text: str) -> str:
+    """The text after "Caption:", or after the last "Final caption:" of a model that thought
+    aloud."""
+    late = list(_LATE_LABEL.finditer(text))
+    if late and text[late[-1].end() :].strip():
+        return text[late[-1].end() :]
+    found = _LABEL.match(text)
+    return text[found.end() :] if found else text
+
+
+def without_closing(text: str) -> str:
+    """The text before notes, explanations and offers of more help."""
+    lines = text.split("\n")
+    for place, line in enumerate(lines):
+        closes = place and (_CLOSING.match(line) or _RULER.fullmatch(line.strip()))
+        if closes and any(before.strip() for before in lines[:place]):
+            return "\n".join(lines[:place])
+    if _RULER.fullmatch(lines[0].strip()):
+        return "\n".join(lines[1:])
+    return text if len(lines) > 1 else _without_closing_sentences(text)
+
+
+def _without_closing_sentences(text: str) -> str:
+    found = sentences(text)
+    kept = list(found)
+    for place in range(1, len(found)):
+        if _CLOSING.match(found[place]):
+            kept = list(found[:place])
+            break
+    kept = [kept[0], *(one for one in kept[1:] if not _ABSENT.match(one))] if kept else kept
+    return text if len(kept) == len(found) else " ".join(kept)

@@ -1,0 +1,124 @@
+"""What stands around a caption as a whole: fences, JSON, quotes, emphasis, markup."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterable
+
+_FENCE = re.compile(r"(`{3,}|~{3,})(?:[\w-]*[ \t]*\n)?")
+_KEYS = (
+    "caption", "final_caption", "combined_caption", "merged_caption", "description", "text",
+    "answer", "output", "result", "response", "prompt",
+)  # fmt: skip
+# JSON that was cut off or has a stray comma: the one value of a known key.
+_ONE_VALUE = re.compile(
+    rf"""\A\{{\s*["'](?:{"|".join(_KEYS)})["']\s*:\s*"((?:[^"\\]|\\.)*)"?\s*,?\s*\}}?\Z""",
+    re.DOTALL | re.IGNORECASE,
+)
+_HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|div|caption|li|ul|ol)\s*/?>", re.IGNORECASE)
+_HEADING = re.compile(r"^(?:#{1,6}|>)[ \t]+", re.MULTILINE)
+_BOLD = re.compile(r"(\*{2,3}|__)(?=[^\s*_])([^\n]{0,400}?[^\s*_])\1")
+_ITALIC = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![\w*])")
+_UNDERSCORED = re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]*[^\s_])_(?![\w_])")
+_CODE = re.compile(r"(?<!`)`(?=[^\s`])([^`\n]*[^\s`])`(?!`)")
+_CLOSING = {
+    '"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "„": "“”", "‚": "‘’", "«": "»", "»": "«",
+    "‹": "›", "›": "‹", "「": "」", "『": "』", "”": "”", "’": "’", "＂": "＂", "《": "》",
+    "〈": "〉", "〝": "〞〟", "″": "″",
+}  # fmt: skip
+_APOSTROPHES = "'’"
+# Words that begin with an apostrophe of their own.
+_ELIDED = re.compile(r"['’](?:tis|twas|til|em|cause|round|bout|n)\b", re.IGNORECASE)
+_MOST_JSON = 20_000  # characters; a caption's wrapping is shorter
+
+
+def without_fence(text: str) -> str:
+    """What stands in a code fence at the beginning, and after it."""
+    found = _FENCE.match(text)
+    if not found:
+        return text
+    inside, _, after = text[found.end() :].partition(found[1])
+    return f"{inside.strip()}\n{after.strip()}".strip()
+
+
+def without_json(text: str, choose: Callable[[list[str]], str]) -> str:
+    """The one string in a JSON object, array or Python dict; anything else stays. `choose` picks
+    one of several captions."""
+    if not text.startswith(("{", "[")) or len(text) > _MOST_JSON:
+        return text
+    found = _ONE_VALUE.match(text)
+    if not text.endswith(("}", "]")):
+        return _unescaped(found[1]) if found else text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return _unescaped(found[1]) if found else text
+    captions = list(_strings(value))
+    return choose(captions) if captions else text
+
+
+def _strings(value: object, depth: int = 0) -> Iterable[str]:
+    """The captions in a parsed value: of a known key first, else the only string there is."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list) and depth < 4:
+        for item in value:
+            yield from _strings(item, depth + 1)
+    elif isinstance(value, dict) and depth < 4:
+        folded = {str(key).lower(): item for key, item in value.items()}
+        named = [folded[key] for key in _KEYS if isinstance(folded.get(key), str)]
+        if named:
+            yield named[0]
+        elif len(folded) == 1:
+            yield from _strings(next(iter(folded.values())), depth + 1)
+
+
+def _unescaped(text: str) -> str:
+    return text.replace('\\"', '"').replace("\\n", " ").replace("\\\\", "\\")
+
+
+def without_markup(text: str) -> str:
+    """Headings, HTML tags of emphasis, markdown emphasis; underscores within a name stay."""
+    text = _HEADING.sub("", text) if "#" in text or ">" in text else text
+    text = _HTML.sub(" ", text) if "<" in text else text
+    if "*" in text or "__" in text:
+        text = _BOLD.sub(r"\2", text)
+        text = _ITALIC.sub(r"\1", text)
+    text = _UNDERSCORED.sub(r"\1", text) if "_" in text else text
+    return _CODE.sub(r"\1", text) if "`" in text else text
+
+
+def without_quotes(text: str) -> str:
+    """Quotes around the whole; a caption that merely begins and ends with quotations keeps them."""
+    if len(text) < 2:
+        return text
+    closing = _CLOSING.get(text[0], "")
+    inside = text[1:-1]
+    if closing and text[-1] in closing:
+        if text[0] in _APOSTROPHES and _ELIDED.match(text):
+            return text
+        if any(_quoting(inside, mark) for mark in {text[0], text[-1]}):
+            return text
+        return inside
+    if text[0] in '"“' and not any(mark in inside + text[-1] for mark in '"“”'):
+        return text[1:]  # the closing one was cut off
+    if text[-1] in '"”' and not any(mark in text[0] + inside for mark in '"“”'):
+        inches = text[-1] == '"' and inside[-1:].isdigit()
+        return text if inches else text[:-1]
+    return text
+
+
+def _quoting(inside: str, mark: str) -> bool:
+    """True if the mark stands in the text as more than an apostrophe within or after a word."""
+    if mark not in _APOSTROPHES:
+        return mark in inside
+    return any(
+        not (inside[place - 1 : place].isalnum() and inside[place + 1 : place + 2].isalnum())
+        for place, letter in enumerate(inside)
+        if letter == mark
+    )
