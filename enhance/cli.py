@@ -27,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     ranks = None
     try:
         if arguments and arguments[0] in JOBS:
+            if not _first(os.environ):
+                return 0  # a launcher started several processes: one does the job
             return int(importlib.import_module(JOBS[arguments[0]]).main(arguments[1:]))
         if arguments and not arguments[0].startswith("-"):
             raise Fatal(

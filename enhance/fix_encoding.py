@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from enhance.console import say
 from enhance.disk import Writer
 from enhance.flags import job_parser
 from enhance.journal import Journal
-from enhance.work import at_work, number
+from enhance.work import at_work, number, rewrite
 from stages.dataset import Layout, scan
 
 _SHOWN = 8  # kinds of characters named per file
@@ -134,13 +133,9 @@ def _replace(
     path: Path, name: str, old: bytes, new: bytes, journal: Journal, writer: Writer
 ) -> None:
     """Raises OSError if that is impossible; what stood there then still stands."""
-    status = os.stat(path)
     journal.keep(name, old, new)  # whoever wrote it, the text is theirs still
-    writer.write(path, new, durable=True)
-    os.chmod(path, stat.S_IMODE(status.st_mode))
-    if name not in journal.records:
-        # Where the journal was deleted, the age tells whether it is a caption or an edited final.
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    # Where the journal was deleted, the age tells whether it is a caption or an edited final.
+    rewrite(path, new, writer, dated=name not in journal.records)
 
 
 def _characters(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 
@@ -13,7 +12,7 @@ from enhance.disk import Writer
 from enhance.flags import job_parser
 from enhance.history import Change, Past, last_run
 from enhance.journal import Journal, text_hash
-from enhance.work import at_work, number
+from enhance.work import at_work, number, rewrite
 from stages.dataset import Layout
 from stages.load import read
 
@@ -94,10 +93,7 @@ def _bring_back(
     if change.line is not None and (record is None or record.hash != text_hash(change.old)):
         journal.again(change.line)
     if data != change.old:
-        status = os.stat(path)
-        writer.write(path, change.old, durable=True)
-        if record is None:  # as in fix-encoding: the age may tell what it is
-            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        rewrite(path, change.old, writer, dated=record is None)  # as fix-encoding did
     if not change.waited:
         return []
     if record is None or record.unpublished_at < change.last_at:

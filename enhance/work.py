@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 from enhance.cache import FOLDER
 from enhance.disk import Lock, Writer
@@ -29,6 +32,19 @@ def at_work(layout: Layout, job: str, dry_run: bool) -> Iterator[tuple[Journal, 
             writer.sweep(list({layout.root, layout.sidecars, layout.finals, folder}))
         with closing(Journal(folder, 0, run=f"{job} {launch}")) as journal:
             yield journal, writer
+
+
+def rewrite(path: Path, data: bytes, writer: Writer, dated: bool) -> None:
+    """Replaces what stands in a file, whose rights stay; if it is `dated`, its time stays too.
+
+    Raises OSError; what stood there then still stands.
+    """
+    status = os.stat(path)
+    writer.write(path, data, durable=True)
+    with suppress(OSError):  # not every disk knows rights
+        os.chmod(path, stat.S_IMODE(status.st_mode))
+        if dated:
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def number(count: int, thing: str) -> str:

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from doors import finals, run_here, snapshot
+from doors import finals, run, run_here, snapshot
 from few import caption_all, captioned, changed, kept, long_ago, said, texts, write
 from launches import leftovers
 from loopback import ChatServer
+from test_imports import HEAVY, imported
 
 SMART = "Otto’s “café” – Otto’s"
 ODD = {
@@ -143,6 +144,7 @@ def test_the_config_file_and_others_that_are_named_are_changed_too(
     assert link.is_symlink()
     assert run_here("undo", "--config", link) == 0
     assert config.read_bytes() == f"dataset_dir: {folder}\nanchor: café\n".encode("cp1252")
+    assert config.stat().st_mode & 0o777 == 0o600
     assert prompt.read_bytes() == "Say “Otto”".encode("cp1252")
 
 
@@ -215,3 +217,23 @@ def test_a_damaged_config_file_is_refused(
     write(tmp_path / "my.yaml", b"anchor: caf\x81")
     assert run_here("fix-encoding", few, "--config", tmp_path / "my.yaml") == 2
     assert "my.yaml: byte 12 (0x81)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("job", ["clean", "undo", "fix-encoding"])
+def test_each_of_these_jobs_explains_itself_and_imports_nothing_heavy(job: str, few: Path) -> None:
+    done = run(job, "--help")
+    assert done.returncode == 0
+    assert f"usage: enhance {job}" in done.stdout
+    assert "--dry_run" in done.stdout
+    assert not imported(job, few).intersection(HEAVY)
+
+
+def test_of_several_processes_of_a_launcher_one_does_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = captioned(tmp_path / "images", {"one": b"caf\xe9"})
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, right in (("1", b"caf\xe9"), ("0", "café".encode())):
+        monkeypatch.setenv("RANK", rank)
+        assert run_here("fix-encoding", folder) == 0
+        assert (folder / "one.txt").read_bytes() == right

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -201,6 +202,27 @@ def test_undoing_waits_for_no_other_run_and_needs_a_dataset(
         assert run_here("undo", few) == 4
     assert "nothing to undo" in said(capsys, 0, "undo", few)[0]
     assert not (few / ".enhance").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
+def test_a_folder_that_cannot_be_written_costs_its_files_and_the_same_undo_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captions = {"one": b"annika\nwaving", "sub/two": b"annika\nsitting"}
+    folder = captioned(tmp_path / "images", captions)
+    clean = ("clean", folder, "--anchor", "annika")
+    os.chmod(folder / "sub", 0o555)
+    assert said(capsys, 0, *clean)[-1] == "1 cleaned, 0 already clean, 1 listed"
+    os.chmod(folder / "sub", 0o755)
+    run_here("undo", folder)
+    run_here(*clean)
+    os.chmod(folder / "sub", 0o555)
+    lines = said(capsys, 3, "undo", folder)
+    assert lines[0].startswith("sub/two.txt: cannot write")
+    assert (folder / "one.txt").read_bytes() == captions["one"]
+    os.chmod(folder / "sub", 0o755)
+    run_here("undo", folder)
+    assert texts(folder) == {f"{stem}.txt": data for stem, data in captions.items()}
 
 
 def test_a_clock_that_is_set_back_does_not_change_the_order_of_runs(
