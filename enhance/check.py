@@ -2,67 +2,188 @@
 
 from __future__ import annotations
 
-import json
+import argparse
+import difflib
+import re
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from enhance.config import read_job
 from enhance.console import say
-from enhance.flags import job_parser
-from stages import policy
-from stages.dataset import Layout, find
+from enhance.findings import Found, print_json, print_text, some
+from enhance.flags import Parser, job_parser
+from enhance.labels import LABELS
+from enhance.trainers import TRAINERS, Trainer, missing
+from stages import dataset, policy
+from stages.dataset import NO_PICTURE, Layout, Survey, survey
 from stages.load import decode, read
 from stages.sample import Problem
 from stages.text import CleanOptions, check
+from stages.text.corpus import Entry, Finding, look_over
+from stages.text.file import TOKEN_LIMITS, check_file
+
+_SHOWN = 100  # files, unless told otherwise: who has more fixes them by label
+_LINE_BREAKS = re.compile(r"[\r\n]+")
 
 
 def main(argv: Sequence[str]) -> int:
     """0 all well, 3 problems found. Raises Fatal, status 2, for a folder that cannot be checked."""
-    parser = job_parser("check", __doc__ or "")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    options, rules, wanted = read_job(parser, argv)
+    options, rules, wanted = read_job(_parser(), argv)
+    trainer = TRAINERS.get(wanted.trainer)
+    limit = wanted.token_limit or (trainer.token_limit if trainer else "t5")
     layout = Layout.of(options)
-    found = {}
-    pictures, notices = find(options, layout)
-    for notice in notices:
-        say(notice, sys.stderr)
-    for media in pictures:
-        problems = list(_problems(layout.original(media), rules))
-        if problems:
-            found[layout.name(media)] = problems
+    policy.read_policy(rules.lora_type, rules.prompts_dir, rules.allow, rules.never)  # or Fatal
+    found = Found()
+    seen = survey(options, layout)
+    _check_captions(found, _chosen(seen, options), layout, rules, trainer, limit)
+    _check_names(found, seen, layout, trainer)
+    corpus = look_over(found.entries, rules.anchor)
+    notes: tuple[Finding, ...] = ()
+    if trainer:
+        captions = [entry.caption for entry in found.entries]
+        notes = tuple(trainer.notes(layout, captions))
+    findings = (*corpus.findings, *notes)
     if wanted.format == "json":
-        rows = {name: [asdict(problem) for problem in found[name]] for name in found}
-        say(json.dumps(rows, indent=1, ensure_ascii=False))
+        print_json(found, corpus, findings)
     else:
-        counts = Counter(problem.label for problems in found.values() for problem in problems)
-        for label, count in counts.most_common():
-            say(f"{count:6} {label}")
-        for name, problems in found.items():
-            for problem in problems:
-                say(f"{name}: {problem.label}: {problem.message}")
-        say("no problems found" if not found else f"{len(found)} files have problems")
-    return 3 if found else 0
+        print_text(found, corpus, findings, wanted.limit_files)
+    if wanted.fail_on:
+        labels = set(found.labels()).union(finding.label for finding in findings)
+        return 3 if labels.intersection(wanted.fail_on) else 0
+    return 3 if found.problems else 0
 
 
-def _problems(path: Path, rules: policy.Options) -> Iterator[Problem]:
-    """What a trainer would trip over in the file, then what the policy says of its text."""
-    data = read(path)
-    if data is None:
-        yield Problem("missing_caption", True, message=f"there is no {path.name}")
-        return
-    caption, encoding = decode(data)
-    if encoding != "utf-8":
-        yield Problem("not_utf8", True, message=f"{path.name} is {encoding}: trainers stop at it")
-    if data.startswith(b"\xef\xbb\xbf"):
-        yield Problem("bom", True, message="begins with a byte order mark")
-    if caption != caption.rstrip("\r\n"):
-        yield Problem("trailing_newline", False, message="ends with a line break")
-    if len(caption.strip().splitlines()) > 1:
-        yield Problem("multiline", True, message="several lines: trainers read one of them")
-    options = CleanOptions(prompts_dir=rules.prompts_dir)
-    yield from check(
-        caption.strip(), lora_type=rules.lora_type, anchor=rules.anchor, options=options
+def _parser() -> Parser:
+    parser = job_parser("check", __doc__ or "")
+    group = parser.add_argument_group("check", "What is looked for and how it is told.")
+    group.add_argument(
+        "--trainer",
+        choices=sorted(TRAINERS),
+        default="",
+        help="add what this trainer chokes on or drops in silence",
     )
+    group.add_argument(
+        "--token_limit",
+        type=_token_limit,
+        default=None,
+        metavar="NAME|N",
+        help=f"text encoder, or how many tokens yours reads: {', '.join(TOKEN_LIMITS)} "
+        "(default: t5; clip for sd-scripts)",
+    )
+    group.add_argument(
+        "--fail_on",
+        type=_labels,
+        default=(),
+        metavar="LABEL,…",
+        help="exit with status 3 only for these problems (default: any in a file)",
+    )
+    group.add_argument("--format", choices=("text", "json"), default="text", help="of the answer")
+    group.add_argument(
+        "--limit_files",
+        type=_at_least_none,
+        default=_SHOWN,
+        metavar="N",
+        help=f"files told one by one in text (default: {_SHOWN}; 0: all); json has them all",
+    )
+    return parser
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    labels = tuple(label for part in text.split(",") if (label := part.strip()))
+    for label in labels:
+        if label not in LABELS:
+            meant = difflib.get_close_matches(label, LABELS, 1)
+            hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(LABELS)}"
+            raise argparse.ArgumentTypeError(f"{label!r} is no label: {hint}")
+    return labels
+
+
+def _token_limit(text: str) -> str | int:
+    name = text.lower()
+    if name in TOKEN_LIMITS:
+        return name
+    if name.isdecimal() and int(name) > 0:
+        return int(name)
+    known = ", ".join(TOKEN_LIMITS)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens and none of {known}")
+
+
+def _at_least_none(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of files")
+    return int(text)
+
+
+def _chosen(seen: Survey, options: dataset.Options) -> list[Path]:
+    return seen.media[: options.limit] if options.limit > 0 else seen.media
+
+
+def _check_captions(
+    found: Found,
+    media: Sequence[Path],
+    layout: Layout,
+    rules: policy.Options,
+    trainer: Trainer | None,
+    limit: str | int,
+) -> None:
+    """Each picture's caption: what a trainer would trip over, then what the policy says of it."""
+    cleaning = CleanOptions(prompts_dir=rules.prompts_dir, allow=rules.allow, never=rules.never)
+    for path in media:
+        name = layout.name(path)
+        file = layout.path(path, "final")
+        try:
+            data = read(file)
+        except OSError as error:
+            message = f"cannot read {file.name}: {error.strerror}"
+            found.add(name, Problem("unreadable", True, message=message))
+            continue
+        if data is None:
+            found.add(name, missing(path, file, trainer), trainer)
+            continue
+        text, encoding = decode(data)
+        caption = text.strip()
+        problems = check_file(data, text, encoding, limit)
+        if caption:
+            found.entries.append(Entry(name, caption, _draft(layout.path(path, "generated"))))
+            line = _LINE_BREAKS.sub(" ", caption)  # several lines are one problem, and told
+            line = trainer.read(line, rules.anchor) if trainer else line
+            problems += check(
+                line, lora_type=rules.lora_type, anchor=rules.anchor, options=cleaning
+            )
+        for problem in problems:
+            found.add(name, problem, trainer)
+        if problems:
+            found.captions[name] = caption
+
+
+def _draft(path: Path) -> str | None:
+    """What a vision model saw, if that can be read."""
+    try:
+        data = read(path)
+    except OSError:
+        return None
+    return decode(data)[0].strip() if data is not None else None
+
+
+def _check_names(found: Found, seen: Survey, layout: Layout, trainer: Trainer | None) -> None:
+    for path, message in seen.clashes.items():
+        found.add(layout.name(path), Problem("stem_collision", True, message=message), trainer)
+    for reason, names in seen.orphans.items():
+        for name in names:
+            # Another extension is another text, unless only its case differs.
+            if Path(name).suffix.lower() == layout.extension.lower():
+                rename = f"is not read: trainers look for {layout.extension}, rename it"
+                message = "belongs to no picture" if reason == NO_PICTURE else rename
+                found.add(name, Problem("orphan_caption", False, message=message))
+    forks = [path for path in seen.hidden if path.name.startswith("._")]
+    if trainer:
+        for name, problem in trainer.in_folder(seen, layout):
+            found.add(name, problem)
+    elif forks:
+        some_forks = some([layout.name(path) for path in forks])
+        say(
+            f"files that macOS left: {some_forks}: OneTrainer stops at such pictures, SimpleTuner "
+            "and diffusion-pipe take them for some",
+            sys.stderr,
+        )

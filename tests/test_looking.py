@@ -1,13 +1,11 @@
-"""`enhance show FILE` and `enhance check DIR`."""
+"""`enhance show FILE`, and what every job says of itself."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
-from doors import FLORENCE, run_here, snapshot, start
+from doors import FLORENCE, run_here, snapshot
 from few import caption_all, refusal, write
 from loopback import Answer, ChatServer
 
@@ -86,50 +84,6 @@ def test_show_of_no_picture_is_refused(few: Path, capsys: pytest.CaptureFixture[
         assert str(file) in refusal(capsys, "show", file)
 
 
-def test_check_finds_nothing_wrong_with_what_was_published(
-    few: Path, server: ChatServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    caption_all(few, server)
-    before = snapshot(few)
-    flags = ("--anchor", "cutout style", "--lora_type", "style")
-    assert told(capsys, 0, "check", few, *flags) == ["no problems found"]
-    assert snapshot(few) == before
-
-
-def test_check_lists_what_a_trainer_would_trip_over(
-    few: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write(few / "one.txt", "Otto’s café\n".encode("cp1252"))
-    write(few / "two.txt", b"\xef\xbb\xbfone line\nand another")
-    lines = told(capsys, 3, "check", few)
-    assert "one.png: not_utf8: one.txt is cp1252: trainers stop at it" in lines
-    assert "one.png: trailing_newline: ends with a line break" in lines
-    assert "two.jpg: bom: begins with a byte order mark" in lines
-    assert "two.jpg: multiline: several lines: trainers read one of them" in lines
-    assert "sub/three.png: missing_caption: there is no three.txt" in lines
-    assert lines[-1] == "3 files have problems"
-
-
-def test_check_holds_captions_against_the_anchor_and_the_policy(
-    few: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write(few / "one.txt", "annika. One. Two. Three. Four.")
-    write(few / "two.txt", "a woman planning")
-    (few / "sub" / "three.png").unlink()
-    (line,) = told(capsys, 3, "check", few, "--anchor", "annika", "--format", "json")[:1]
-    assert line == "{"
-    found = json.loads("\n".join(told(capsys, 3, "check", few, "--anchor=annika", "--format=json")))
-    labels = {name: [row["label"] for row in rows] for name, rows in found.items()}
-    assert labels == {"one.png": ["too_long"], "two.jpg": ["missing_anchor"]}
-
-
-def test_check_of_no_dataset_is_refused(
-    few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "no such folder" in refusal(capsys, "check", tmp_path / "missing")
-    assert "wether" in refusal(capsys, "check", few, "--lora-type", "wether")
-
-
 def test_a_job_that_is_none_is_refused(few: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refusal(capsys, few)
     assert str(few) in line
@@ -148,13 +102,3 @@ def test_every_job_explains_itself(capsys: pytest.CaptureFixture[str], job: list
 @pytest.mark.parametrize("job", ["show", "check"])
 def test_a_job_with_wrong_flags_is_refused(capsys: pytest.CaptureFixture[str], job: str) -> None:
     assert "--colour" in refusal(capsys, job, "x", "--colour")
-
-
-def test_a_reader_that_has_seen_enough_ends_nothing_in_a_traceback(few: Path) -> None:
-    for number in range(300):
-        shutil.copy(few / "one.png", few / f"{number}.png")
-    process = start("check", few, "--anchor", "annika")
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.wait(60) == 3
-    assert "Traceback" not in process.stderr.read()
