@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import math
 import threading
 import time
@@ -104,8 +103,6 @@ class Report:
                 if not problem.blocking:
                     note = {"file": name, "problem": problem.label, "message": problem.message}
                     self._notes.append(note)
-                    if len(self._notes) <= 5:
-                        logging.getLogger(__name__).warning("%s: %s", name, problem.message)
 
     def close(self) -> None:
         for bar in self._bars.values():
@@ -195,6 +192,7 @@ def summarise(report: Mapping[str, Any], where: Path) -> None:
         if tokens:
             parts.append(f"{tokens} tokens in {_number(counts['requests'], 'request')}")
         say(f"  {LABELS[output]}: " + (", ".join(parts) or "nothing to do"))
+    _say_notes(report["notes"])
     rows = [*report["failed"], *report["needs_a_person"]]
     if rows:
         say(f"{_number(len(rows), 'file')} failed or need a person:")
@@ -207,6 +205,17 @@ def summarise(report: Mapping[str, Any], where: Path) -> None:
             "Answers that cannot be used are not asked for again: write {name}_combined.txt by "
             "hand, or merge anew with --overwrite combined (a larger --max_tokens if cut off)"
         )
+
+
+def _say_notes(notes: list[Mapping[str, str]]) -> None:
+    """Problems that kept nothing from being published: how often, and one of each."""
+    if not notes:
+        return
+    counts = Counter(note["problem"] for note in notes)
+    first = {note["problem"]: note for note in reversed(notes)}
+    say("  noted (`enhance check` marks the words):")
+    for label, count in counts.most_common():
+        say(f"  {count:6} {label}, as in {first[label]['file']}: {first[label]['message']}")
 
 
 def _number(count: int, thing: str) -> str:

@@ -181,7 +181,7 @@ def test_a_manual_caption_in_another_encoding_is_read_as_it_was_meant(
     assert (few / "one.txt").read_bytes().decode("utf-8").endswith("Otto’s café")
     notes = [note for note in report_of(few)["notes"] if note["file"] == "one.png"]
     assert [note["problem"] for note in notes] == ([] if "sig" in encoding else ["not_utf8"])
-    assert ("one.txt is not UTF-8" in capsys.readouterr().err) == bool(notes)
+    assert ("one.txt is not UTF-8" in capsys.readouterr().out) == bool(notes)
 
 
 def test_a_caption_that_is_not_utf_8_is_left_as_it_is_when_nothing_is_published(
@@ -192,14 +192,14 @@ def test_a_caption_that_is_not_utf_8_is_left_as_it_is_when_nothing_is_published(
     assert (few / "one.txt").read_bytes() == "Otto’s café".encode("cp1252")
 
 
-def test_the_warning_for_a_caption_that_is_not_utf_8_is_repeated_each_run(
+def test_a_caption_that_is_not_utf_8_is_told_of_at_the_end_of_each_run(
     few: Path, server: ChatServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(few / "one.txt", "Otto’s café".encode("cp1252"))
     caption_all(few, server)
     capsys.readouterr()
     caption_all(few, server)
-    assert "one_manual.txt is not UTF-8" in capsys.readouterr().err
+    assert "one_manual.txt is not UTF-8" in capsys.readouterr().out
 
 
 def test_a_caption_that_cannot_be_read_costs_its_file_alone(few: Path, server: ChatServer) -> None:
