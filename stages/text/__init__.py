@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from stages import policy
 from stages.policy import Policy, read_policy
 from stages.sample import Problem
-from stages.text.anchor import PLACEHOLDER, as_spelled, holds_anchor, make_exact, variants
+from stages.text.anchor import PLACEHOLDER, as_spelled, make_exact, variants
 from stages.text.check import find_problems, generic_anchor
 from stages.text.insert import insert_anchor
 from stages.text.normalise import normalise
@@ -124,8 +124,8 @@ def check(
         for wrong in variants(bare, anchor, lora_type):
             message = f'"{wrong}" should be "{anchor}", spelled alike everywhere'
             problems.append(Problem("anchor_variant", False, wrong, message))
-    held = bool(anchor) and holds_anchor(exact, anchor)
-    problems += find_problems(bare, policy=rules, anchor=anchor, held=held)
+    # With the anchor as it should be: a misspelled one is neither missing nor a word to judge.
+    problems += find_problems(exact, policy=rules, anchor=anchor)
     return list(dict.fromkeys(problems))
 
 

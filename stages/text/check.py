@@ -32,16 +32,10 @@ _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 _DECLARED = re.compile(r"(?:the|an?)\s+", re.IGNORECASE)
 
 
-def find_problems(
-    text: str, *, policy: Policy, anchor: str, held: bool | None = None
-) -> tuple[Problem, ...]:
-    """The problems of a text that is a caption; an empty `anchor` means that none is wanted.
-
-    `held` overrules whether the anchor is there, for a text in which it is only misspelled.
-    """
-    held = bool(anchor) and (holds_anchor(text, anchor) if held is None else held)
+def find_problems(text: str, *, policy: Policy, anchor: str) -> tuple[Problem, ...]:
+    """The problems of a text that is a caption; an empty `anchor` means that none is wanted."""
     return (
-        *_of_the_anchor(text, anchor, policy, held),
+        *_of_the_anchor(text, anchor, policy),
         *_of_traits(text, anchor, policy),
         *_of_length(text, anchor, policy),
         *_of_language(text, anchor),
@@ -57,7 +51,8 @@ def generic_anchor(anchor: str, policy: Policy) -> Problem | None:
     return Problem("generic_anchor", False, anchor, message)
 
 
-def _of_the_anchor(text: str, anchor: str, policy: Policy, held: bool) -> Iterator[Problem]:
+def _of_the_anchor(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
+    held = bool(anchor) and holds_anchor(text, anchor)
     if anchor and not held:
         near = misspelled(text, anchor)
         hint = f'; "{near}" stands there' if near else ""
