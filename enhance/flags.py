@@ -67,6 +67,14 @@ DEFAULTS: dict[str, Any] = {
     option.name: option.default for options in SECTIONS.values() for option in fields(options)
 }
 
+# Settings of several values in one word, with commas: the values may hold spaces.
+LISTED = frozenset(
+    option.name
+    for options in SECTIONS.values()
+    for option in fields(options)
+    if "separator" in option.metadata
+)
+
 
 class Parser(argparse.ArgumentParser):
     """Takes --kebab-case too, and says what is wrong in one line."""
@@ -157,6 +165,9 @@ def _add(group: Any, option: Any, kind: Any) -> None:
             help=text if no else argparse.SUPPRESS,
         )
         return
+    if metadata.pop("separator", None):
+        group.add_argument(f"--{option.name}", type=_listed, help=text, **metadata)
+        return
     if kind == tuple[str, ...]:
         group.add_argument(f"--{option.name}", nargs="+", help=text, **metadata)
         return
@@ -167,6 +178,10 @@ def _add(group: Any, option: Any, kind: Any) -> None:
     elif "choices" not in metadata:
         metadata.setdefault("metavar", "TEXT")
     group.add_argument(f"--{option.name}", type=kind, help=text.replace("%", "%%"), **metadata)
+
+
+def _listed(text: str) -> list[str]:
+    return [word for part in text.split(",") if (word := " ".join(part.split()))]
 
 
 def _at_least(kind: Any, least: float, most: float) -> Any:
@@ -192,6 +207,8 @@ def spell(name: str, value: Any) -> list[str]:
         if not on and not off:
             raise Fatal(f"{name}: expected true or false, not {value!r}", 2)
         return [f"--{positive}" if on == (positive == name) else f"--no_{positive}"]
+    if name in LISTED:
+        return [f"--{name}={value if isinstance(value, str) else ','.join(map(str, value))}"]
     if isinstance(DEFAULTS.get(name), tuple) and isinstance(value, str):
         value = value.replace(",", " ").split()
     if isinstance(value, list):
