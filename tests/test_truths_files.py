@@ -40,13 +40,13 @@ def test_no_file_is_ever_published_empty(few: Path, server: ChatServer) -> None:
 def test_a_caption_without_its_anchor_is_listed_and_not_published(
     few: Path, server: ChatServer
 ) -> None:
-    server.script = lambda *_: Answer("a red circle above a blue square")
+    server.script = lambda *_: Answer("a red circle in flat style")
     caption_all(few, server)
     assert (few / "one.txt").read_bytes() == b"made for Otto"
     assert not (few / "sub" / "three.txt").exists()
     (row, *_) = report_of(few)["needs_a_person"]
     assert (row["file"], row["stage"], row["problems"]) == ("one.png", "final", ["missing_anchor"])
-    assert row["text"] == "a red circle above a blue square"
+    assert row["text"] == "a red circle in flat style"
 
 
 def test_the_report_says_when_an_edit_of_a_person_cannot_be_published(
@@ -54,7 +54,7 @@ def test_the_report_says_when_an_edit_of_a_person_cannot_be_published(
 ) -> None:
     caption_all(few, server)
     published = (few / "one.txt").read_bytes()
-    write(few / "one_combined.txt", "a pink moon")  # lacks the anchor
+    write(few / "one_combined.txt", "a pink moon in flat style")  # lacks the anchor
     assert caption_all(few, server) == 0
     assert (few / "one.txt").read_bytes() == published
     assert [row["file"] for row in report_of(few)["needs_a_person"]] == ["one.png"]

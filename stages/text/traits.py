@@ -120,8 +120,8 @@ class _Rules:
             while step < len(found) and found[step].text in self._between:
                 step += 1
             if step < len(found) and found[step].text in self._looks:
-                between = text[found[last].end : found[step].start]
-                return step if not _parting(between) else last
+                steps = range(last, step)
+                return last if any(_parted(text, found[i], found[i + 1]) for i in steps) else step
         return last
 
     def _moves(self, found: Sequence[Word], last: int) -> bool:
