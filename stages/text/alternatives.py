@@ -11,7 +11,7 @@ _BULLET = re.compile(r"[-*•–▪◦]\s+")
 _NUMBER = re.compile(
     r"[*_(]*(?:(?:option|version|alternative|caption|variant|suggestion|choice)\s*)?"
     r"(?:\d{1,2}|[a-e])\s*[*_]*[.):：][*_]*\s+|[*_]*(?:option|version|alternative|caption|variant)\s+"
-    r"(?:\d{1,2}|[a-e]|one|two|three)\s*[*_]*[.):：\-–—]?[*_]*\s+",
+    r"(?:\d{1,2}|[a-e]|one|two|three)\s*(?:[*_]*[.):：\-–—][*_]*\s+|[*_]+\s+|\Z)",
     re.IGNORECASE,
 )
 _OTHERWISE = re.compile(
@@ -48,13 +48,15 @@ def one_of_several(text: str, choose: Callable[[list[str]], str]) -> str:
     items: list[str] = []
     numbered = 0
     for line in lines:
-        found = _NUMBER.match(line) or _BULLET.match(line)
-        if not found:
+        bullet = _BULLET.match(line)
+        item = line[bullet.end() :] if bullet else line
+        number = _NUMBER.match(item)
+        if not bullet and not number:
             if not items:
                 return text if len(lines) == len(given) else "\n".join(lines)
             return _chosen(items, numbered, choose)  # remarks after the list
-        numbered += _NUMBER.match(line) is not None
-        items.append(line[found.end() :].strip())
+        numbered += number is not None
+        items.append(item[number.end() if number else 0 :].strip())
     return _chosen(items, numbered, choose)
 
 

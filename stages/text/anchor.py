@@ -37,7 +37,7 @@ _PARTS = (
     r"|knee)s?"
 )
 _VOWEL = re.compile(r"(?!uni|use|usu|eu|one\b|once)[aeiou]|hour|honest|heir", re.IGNORECASE)
-_DOUBLED = re.compile(r"(.)\1+")
+_DOUBLED = re.compile(r"(.)\1{1,2}")
 # What may follow an anchor that stands for a person: elsewhere it describes the next noun, as in
 # "an annika poster", and the article belongs to that.
 _ENDS = r"(?=\s*(?:[,.;:!?)]|['’]s\b|\Z|(?:is|and|with|in|on|at|from|who|as|\w+ing|\w+ed)\b))"
@@ -67,6 +67,11 @@ def as_spelled(anchor: str) -> str:
 def holds_anchor(text: str, anchor: str) -> bool:
     """True if the anchor stands in the text exactly and whole: "annika's", not "planning"."""
     return _exact(anchor).search(text) is not None
+
+
+def begins_with_anchor(text: str, anchor: str) -> bool:
+    """True if the first words of a text are the anchor, exactly."""
+    return _exact(anchor).match(text) is not None
 
 
 def mask_anchor(text: str, anchor: str) -> str:
@@ -180,7 +185,7 @@ def _of_a_person(anchor: str, name: str, own_article: bool) -> list[Repair]:
     title = rf"{_AN_ARTICLE}(?i:{_ROLES})\s+(?:(?:named|called|known\s+as)\s+)?"
     # Older tools glued it in front of captions that held it already.
     glued = rf"\A{name}[,:]?\s+(?={_AN_ARTICLE}{_A_SHOT}[^.]*?{name})"
-    possessive = rf"(?<!{_WORD}){re.escape(anchor)}s(?=\s+(?:\w+\s+)?{_PARTS}\b)"
+    possessive = rf"(?<!{_WORD})(?i:{re.escape(anchor)})s(?=\s+(?:\w+\s+)?{_PARTS}\b)"
     repairs = [
         _put("removed what named the anchor twice", rf"{title}{name}", anchor),
         _put("removed an anchor glued in front", glued, ""),

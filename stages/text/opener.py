@@ -13,7 +13,10 @@ _PICTURE = (
     r"|screenshot|footage)"
 )
 _ADJECTIVES = r"(?:(?:color|colour|black[- ]and[- ]white|high[- ]quality|digital|given|provided) )?"
-_THE = rf"(?:the|this|our|your) {_ADJECTIVES}{_PICTURE}"
+_THE = (
+    rf"(?:the|this|our|your) {_ADJECTIVES}{_PICTURE}"
+    r"(?: (?:that )?you(?:['’]ve| have)? (?:provided|shared|uploaded|sent|attached))?"
+)
 _SHOWS = (
     r"(?:shows|depicts|features|displays|captures|portrays|presents|showcases|contains|illustrates"
     r"|is (?:of|showing|depicting|featuring)|appears to (?:show|depict|feature|be of)"
@@ -27,7 +30,7 @@ _OPENER = re.compile(
     rf"(?:(?:in|within) {_THE},? (?:(?:we|you|one|i) can see |(?:we|you) see |there (?:is|are) )"
     rf"|(?:in|within) {_THE}, "
     rf"|(?:in|within) {_THE} (?=(?:an?|the|one|two|three|four|several|some) )"
-    rf"|{_THE} {_SHOWS},? "
+    rf"|{_THE} {_SHOWS},? (?:that (?=(?:[^\s,.]+ ){{1,4}}(?:is|are|was|were|has|have)\b))?"
     rf"|(?:this|it) is (?:an?|the) {_ADJECTIVES}{_PICTURE} (?:of|showing|depicting|featuring) "
     rf"|{_THE} is (?:an?|the) {_ADJECTIVES}{_PICTURE} (?:of|showing|depicting|featuring) "
     rf"|{_THE} is (?=(?:an?|the) (?:\w+[- ]){{0,2}}(?:shot|close[- ]?up|portrait|view)\b)"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from stages.text.alternatives import first_with, one_of_several, without_timestamps
-from stages.text.anchor import holds_anchor
+from stages.text.anchor import begins_with_anchor, holds_anchor
 from stages.text.opener import without_opener
 from stages.text.remarks import without_closing, without_label, without_preamble
 from stages.text.thoughts import within_answer, without_thoughts, without_tokens
@@ -31,6 +31,11 @@ def peel(raw: str, anchor: str = "") -> tuple[str, tuple[str, ...]]:
     """
     text, edits = raw, []
     choose = first_with(lambda caption: bool(anchor) and holds_anchor(caption, anchor))
+
+    def spare(rule: Callable[[str], str]) -> Callable[[str], str]:
+        """`rule`, but for a text that begins with the anchor: "yes!man" agrees to nothing."""
+        return lambda text: text if anchor and begins_with_anchor(text, anchor) else rule(text)
+
     # In this order: each rule may uncover what the next one looks for.
     rules: tuple[_Rule, ...] = (
         ("joined spaces", _without_gaps),
@@ -39,14 +44,14 @@ def peel(raw: str, anchor: str = "") -> tuple[str, tuple[str, ...]]:
         ("removed special tokens", without_tokens),
         ("removed a code fence", without_fence),
         ("unwrapped JSON", lambda text: without_json(text, choose)),
-        ("removed a preamble", without_preamble),
-        ("removed a label", without_label),
+        ("removed a preamble", spare(without_preamble)),
+        ("removed a label", spare(without_label)),
         ("removed closing remarks", without_closing),
         ("removed timestamps", without_timestamps),
         ("unwrapped a list", lambda text: one_of_several(text, choose)),
-        ("removed markup", without_markup),
+        ("removed markup", lambda text: without_markup(text, anchor)),
         ("removed quotes", without_quotes),
-        ("removed an opener", without_opener),
+        ("removed an opener", spare(without_opener)),
     )
     before = None
     while text != before:  # every rule shortens the text, so this ends

@@ -24,7 +24,8 @@ _REFUSAL = re.compile(
     r"(?:i'm|i am|we're|we are) (?:(?:very|really|so|terribly|just) )?(?:sorry|unable|afraid"
     r"|not able|not comfortable|not allowed|not permitted|programmed|an ai|a language model"
     r"|a text)\b"
-    r"|(?:i|we) (?:apologi[sz]e|can't|cannot|can not|could not|couldn't|won't|will not|do not"
+    r"|(?:i|we) apologi[sz]e\b(?: but\b| for (?:the|any)\b| that\b|\W*\Z|,)"
+    r"|(?:i|we) (?:can't|cannot|can not|could not|couldn't|won't|will not|do not"
     r"|don't|must decline|must refuse|have to decline|need to see|am not able)"
     r"(?: (?:\w+ ){0,3}?(?:see|view|access|assist|help|provide|describe|create|generate|fulfil"
     r"|fulfill|comply|process|analy[sz]e|identify|caption|do|have|merge|continue|write|for|feel"
@@ -36,6 +37,9 @@ _REFUSAL = re.compile(
     r" (?:image|picture|photo|caption|text|video)s? (?:was|were|has been|is|are)?\s*(?:attached"
     r"|provided|given|included|uploaded|to (?:describe|see|caption))\b"
     r"|es tut mir leid|je suis désolé|je ne peux pas|lo siento|no puedo|mi dispiace|desculpe"
+    r"|leider kann ich|ich kann (?:dir |ihnen |leider )?(?:dieses|das|kein|nicht)"
+    r"|malheureusement,? je|não posso|lamento,|infelizmente,? (?:eu )?não|non posso (?:descri|aiut)"
+    r"|к сожалению,? я|извините|я не могу|죄송|미안하지만|저는 .{0,20}없습니다|ขออภัย|عذر|آسف|maaf,"
     r"|抱歉|对不起|很抱歉|我无法|我不能|申し訳|すみません"
     r")",
     re.IGNORECASE,
@@ -50,7 +54,8 @@ _ERROR = re.compile(
     r"|cuda (?:error|out of memory)|out of memory\b|(?:the )?model (?:\S+ )?(?:not found|is loading"
     r"|is overloaded|does not exist)|(?:this model's )?(?:maximum )?context (?:length|window|size)"
     r"|<!doctype|<html|<\?xml"
-    r"|\{\s*\"(?:error|detail|message)\"|(?:invalid|incorrect) api key|(?:insufficient_)?quota"
+    r"|\{\s*['\"](?:errors?|detail|message)['\"]"
+    r"|(?:invalid|incorrect) api key|(?:insufficient_)?quota"
     r" exceeded|insufficient_quota|(?:null|none|undefined|nan|n/?a|no caption|not available"
     r"|\[object object\])\W*\Z)",
     re.IGNORECASE,
@@ -69,7 +74,7 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 _SOMEONE = r"person|people|character|human|woman|man|girl|boy|figure|subject|one|object|face"
-_NEGATION = re.compile(r"n['o]t|no ")
+_NEGATION = re.compile(r"n['o]t|no ", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W_]")
 _MARK = re.compile(r"[!-/:-@\[-`{-~]")
 _CODE_POINT = re.compile("[\ufffd\ue000-\uf8ff]")
@@ -94,14 +99,14 @@ def no_caption(
     """
     if len(text) > LONGEST:
         return Problem("garbage", True, message=f"{len(text)} characters are no caption")
+    if finish and finish.lower() in _FILTERS:
+        return Problem("refusal", True, message="stopped by the server's content filter")
     if not _LETTER.search(text):
         return _nothing(raw, edits)
     folded = text.translate(_FOLD)
     refusal = _REFUSAL.match(folded)
     if refusal:
         return Problem("refusal", True, text[: refusal.end()].strip(), "the model refused")
-    if finish and finish.lower() in _FILTERS:
-        return Problem("refusal", True, message="stopped by the server's content filter")
     error = _ERROR.match(folded)
     if error:
         return Problem("error_text", True, text[: error.end()].strip(), "an error, not a caption")
@@ -157,7 +162,7 @@ def _absent(anchor: str) -> re.Pattern[str]:
     here = r"in (?:the|this) (?:image|picture|photo|frame|scene)"
     seen = rf"(?:visible|present|shown|seen|depicted|pictured|{here})"
     return re.compile(
-        rf"(?:(?<![^\W_]){who}the (?:{_SOMEONE})) (?:is|are|was) (?:not|n't) {seen}"
+        rf"(?:(?<![^\W_]){who}the (?:{_SOMEONE})) (?:is|are|was)(?: not|n't) {seen}"
         rf"|(?<![^\W_]){who}the (?:{_SOMEONE})) (?:cannot|can't) be seen"
         rf"|\bthere (?:is|are) no (?:visible )?{who}{_SOMEONE})s?(?: \w+)? {seen}"
         rf"|\bno {who}{_SOMEONE})s? (?:is|are|can be) {seen})",

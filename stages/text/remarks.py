@@ -12,7 +12,11 @@ from stages.text.words import sentences
 
 _NOUN = (
     r"(?:captions?|descriptions?|answers?|outputs?|results?|responses?|prompts?|versions?|rewrites?"
-    r"|texts?|alt[ -]text|train(?:ing)? captions?)"
+    r"|texts?|alt[ -]text|train(?:ing)? captions?|options?|alternatives?|suggestions?|variations?)"
+)
+_FOREIGN_NOUN = (
+    r"(?:légende|legende|bildunterschrift|bildbeschreibung|beschreibung|descripción|leyenda|didascalia"
+    r"|descrizione|descrição|legenda|описание|подпись|标题|描述|图片描述|说明|キャプション|説明|캡션|설명)"
 )
 _KIND = (
     r"(?:(?:the|your|my|a|final|combined|merged|enhanced|fused|rewritten|new|suggested|revised|updated"
@@ -20,8 +24,16 @@ _KIND = (
     r"|object|motion|short|concise|one-line|single-line|possible|proposed|suitable)\s+)*"
 )
 _LABEL = re.compile(
-    rf"[*_#\s>]*(?:{_KIND}{_NOUN}|assistant|ai|标题|描述|图片描述|说明|キャプション|説明)"
-    r"(?:\s*\([^()\n]{0,40}\))?\s*[*_]*\s*[:：][*_]*\s*",
+    rf"[*_#\s>]*(?:(?:{_KIND}{_NOUN}|assistant|ai|{_FOREIGN_NOUN})(?:\s*\([^()\n]{{0,40}}\))?"
+    # "The combined caption is: …"
+    rf"|{_KIND}(?:captions?|descriptions?|prompt)(?: for [^\n:：]{{1,60}}?)?"
+    r" (?:(?:is|are|(?:w|c)ould be|might be)(?: as follows)?|as follows))"
+    r"\s*[*_]*\s*[:：][*_]*\s*",
+    re.IGNORECASE,
+)
+# The same as a line of its own.
+_HEADED = re.compile(
+    rf"[*_#\s>]*(?:{_KIND}{_NOUN}|assistant|model|{_FOREIGN_NOUN})[ \t]*[*_]*[ \t]*\n",
     re.IGNORECASE,
 )
 # The last one of these decides where a model thought aloud before it came to its caption.
@@ -43,7 +55,12 @@ _PREAMBLE = re.compile(
     rf"|given the|as requested)\b[^\n:：]{{0,160}}\b{_NOUN}\b[^\n:：]{{0,80}}[:：]\s*",
     re.IGNORECASE,
 )
-_FOREIGN_PREAMBLE = re.compile(r"(?:以下是|这是|下面是|以下が|こちらが)[^\n:：]{0,60}[:：]\s*")
+_FOREIGN_PREAMBLE = re.compile(
+    r"(?:以下是|这是|下面是|以下が|こちらが|以下は|다음은)[^\n:：]{0,60}[:：]\s*"
+    r"|(?:voici|hier (?:ist|sind|kommt)|aquí (?:está|tienes)|ecco|aqui está|вот)\b"
+    rf"[^\n:：]{{0,60}}\b{_FOREIGN_NOUN}\b[^\n:：]{{0,60}}[:：]\s*",
+    re.IGNORECASE,
+)
 _HEADING = re.compile(rf"[^\n]{{0,160}}\b{_NOUN}\b[^\n]{{0,80}}[:：][*_]*[ \t]*\n", re.IGNORECASE)
 _RULER = re.compile(r"[-*_=]{3,}")
 _CLOSING = re.compile(
@@ -88,7 +105,7 @@ def without_label(text: str) -> str:
     late = list(_LATE_LABEL.finditer(text))
     if late and text[late[-1].end() :].strip():
         return text[late[-1].end() :]
-    found = _LABEL.match(text)
+    found = _LABEL.match(text) or _HEADED.match(text)
     return text[found.end() :] if found else text
 
 

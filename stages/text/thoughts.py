@@ -15,12 +15,15 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 # Channels of the harmony format; what is not the final one was never meant to be read.
-_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,80}<\|message\|>", re.IGNORECASE)
+_CHANNEL = re.compile(
+    r"<\|channel\|>\s*(\w+)(?:(?!<\|(?:channel|message)\|>).){0,120}<\|message\|>",
+    re.IGNORECASE | re.DOTALL,
+)
 # The same with its tokens skipped: "analysisThe user wants …assistantfinalannika waves".
 _BARE_CHANNELS = re.compile(r"\Aanalysis(?=[A-Z\s]).*assistant\s?final", re.DOTALL)
 _BARE_THOUGHT = re.compile(r"\Aanalysis(?=[A-Z])(?:The user|We |I |User|Let)")
 _ANSWER_OPENS = re.compile(
-    r"<(answer|caption|output|final|final_answer|response)>|<\|begin_of_box\|>|\\boxed\{",
+    r"(?<!['\"])<(answer|caption|output|final|final_answer|response)>|<\|begin_of_box\|>|\\boxed\{",
     re.IGNORECASE,
 )
 # End-of-sequence, padding, region and turn tokens of the captioners that this program loads.
@@ -31,6 +34,12 @@ _TOKEN = re.compile(
     r"|<(?:MORE_DETAILED_CAPTION|DETAILED_CAPTION|CAPTION)>"
     r"|<\|[^|<>\s]{1,60}\|>|<｜[^｜<>]{1,60}｜>|\[img-\d+\]"
 )
+# Where one of the two in a talk begins to speak.
+_TURN = re.compile(
+    r"<\|(?:im_start|start_header_id|start)\|>\s*(\w+)(?:<\|end_header_id\|>)?"
+    r"|<start_of_turn>\s*(\w+)"
+)
+_LETTER = re.compile(r"[^\W_]")
 
 
 def without_thoughts(text: str) -> str:
@@ -74,7 +83,25 @@ def without_tokens(text: str) -> str:
     """The text without special tokens; a space stays where one parted two words."""
     if "<" not in text and "[" not in text:
         return text
+    text = _own_turn(text)
     return _TOKEN.sub(lambda found: " " if _parts_words(text, found) else "", text)
+
+
+def _own_turn(text: str) -> str:
+    """What the model said, if the turns of the talk came with it."""
+    turns = list(_TURN.finditer(text))
+    if not turns:
+        return text
+    before = text[: turns[0].start()]
+    if _LETTER.search(_TOKEN.sub("", before)):
+        return before
+    ends = [*(turn.start() for turn in turns[1:]), len(text)]
+    own = [
+        text[turn.end() : end]
+        for turn, end in zip(turns, ends, strict=True)
+        if (turn[1] or turn[2]).lower() in ("assistant", "model")
+    ]
+    return next((said for said in reversed(own) if _LETTER.search(said)), text)
 
 
 def _parts_words(text: str, found: re.Match[str]) -> bool:

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterable
 _FENCE = re.compile(r"(`{3,}|~{3,})(?:[\w-]*[ \t]*\n)?")
 _KEYS = (
     "caption", "final_caption", "combined_caption", "merged_caption", "description", "text",
-    "answer", "output", "result", "response", "prompt",
+    "answer", "output", "result", "response", "prompt", "content",
 )  # fmt: skip
+_ERRORS = frozenset({"error", "errors", "detail"})
 # JSON that was cut off or has a stray comma: the one value of a known key.
 _ONE_VALUE = re.compile(
     rf"""\A\{{\s*["'](?:{"|".join(_KEYS)})["']\s*:\s*"((?:[^"\\]|\\.)*)"?\s*,?\s*\}}?\Z""",
     re.DOTALL | re.IGNORECASE,
 )
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|div|caption|li|ul|ol)\s*/?>", re.IGNORECASE)
-_HEADING = re.compile(r"^(?:#{1,6}|>)[ \t]+", re.MULTILINE)
+_HEADING = re.compile(r"^(?:#{1,6}[ \t]+|>(?:[ \t]+|$))", re.MULTILINE)
 _BOLD = re.compile(r"(\*{2,3}|__)(?=[^\s*_])([^\n]{0,400}?[^\s*_])\1")
 _ITALIC = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![\w*])")
 _UNDERSCORED = re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]*[^\s_])_(?![\w_])")
@@ -28,6 +29,8 @@ _CLOSING = {
     "‹": "›", "›": "‹", "「": "」", "『": "』", "”": "”", "’": "’", "＂": "＂", "《": "》",
     "〈": "〉", "〝": "〞〟", "″": "″",
 }  # fmt: skip
+_BRACKETS = {"(": ")", "[": "]"}
+_FEWEST_IN_BRACKETS = 4  # words; fewer may be a place for the anchor, or an aside
 _APOSTROPHES = "'’"
 # Words that begin with an apostrophe of their own.
 _ELIDED = re.compile(r"['’](?:tis|twas|til|em|cause|round|bout|n)\b", re.IGNORECASE)
@@ -38,7 +41,8 @@ def without_fence(text: str) -> str:
     """What stands in a code fence at the beginning, and after it."""
     found = _FENCE.match(text)
     if not found:
-        return text
+        ends = text.endswith(("```", "~~~"))  # its beginning was lost, or stands further up
+        return text.rstrip("`~") if ends else text
     inside, _, after = text[found.end() :].partition(found[1])
     return f"{inside.strip()}\n{after.strip()}".strip()
 
@@ -56,7 +60,7 @@ def without_json(text: str, choose: Callable[[list[str]], str]) -> str:
     except (ValueError, RecursionError):
         try:
             value = ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return _unescaped(found[1]) if found else text
     captions = list(_strings(value))
     return choose(captions) if captions else text
@@ -71,6 +75,8 @@ def _strings(value: object, depth: int = 0) -> Iterable[str]:
             yield from _strings(item, depth + 1)
     elif isinstance(value, dict) and depth < 4:
         folded = {str(key).lower(): item for key, item in value.items()}
+        if not _ERRORS.isdisjoint(folded):
+            return
         named = [folded[key] for key in _KEYS if isinstance(folded.get(key), str)]
         if named:
             yield named[0]
@@ -82,15 +88,21 @@ def _unescaped(text: str) -> str:
     return text.replace('\\"', '"').replace("\\n", " ").replace("\\\\", "\\")
 
 
-def without_markup(text: str) -> str:
-    """Headings, HTML tags of emphasis, markdown emphasis; underscores within a name stay."""
+def without_markup(text: str, anchor: str = "") -> str:
+    """Headings, HTML tags of emphasis, markdown emphasis; underscores within a name stay, and what
+    marks the anchor itself has."""
+
+    def bare(found: re.Match[str]) -> str:
+        inside = found[found.lastindex or 0]
+        return found[0] if anchor and anchor in found[0] and anchor not in inside else inside
+
     text = _HEADING.sub("", text) if "#" in text or ">" in text else text
     text = _HTML.sub(" ", text) if "<" in text else text
     if "*" in text or "__" in text:
-        text = _BOLD.sub(r"\2", text)
-        text = _ITALIC.sub(r"\1", text)
-    text = _UNDERSCORED.sub(r"\1", text) if "_" in text else text
-    return _CODE.sub(r"\1", text) if "`" in text else text
+        text = _BOLD.sub(bare, text)
+        text = _ITALIC.sub(bare, text)
+    text = _UNDERSCORED.sub(bare, text) if "_" in text else text
+    return _CODE.sub(bare, text) if "`" in text else text
 
 
 def without_quotes(text: str) -> str:
@@ -102,9 +114,16 @@ def without_quotes(text: str) -> str:
     if closing and text[-1] in closing:
         if text[0] in _APOSTROPHES and _ELIDED.match(text):
             return text
-        if any(_quoting(inside, mark) for mark in {text[0], text[-1]}):
+        doubled = len(inside) > 2 and inside[0] == text[0] and inside[-1] == text[-1]
+        if any(_quoting(inside[1:-1] if doubled else inside, mark) for mark in text[0] + text[-1]):
             return text
         return inside
+    if closing and text[-1] in ".!?" and inside and inside[-1] in closing:  # "…".
+        whole = without_quotes(text[:-1])
+        return text if len(whole) != len(text) - 3 else whole + text[-1]
+    if text[0] in _BRACKETS and text[-1] == _BRACKETS[text[0]]:
+        parts = text[0] in inside or text[-1] in inside or len(inside.split()) < _FEWEST_IN_BRACKETS
+        return text if parts else inside
     if text[0] in '"“' and not any(mark in inside + text[-1] for mark in '"“”'):
         return text[1:]  # the closing one was cut off
     if text[-1] in '"”' and not any(mark in text[0] + inside for mark in '"“”'):
