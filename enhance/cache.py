@@ -17,8 +17,9 @@ from enhance.disk import Writer
 from enhance.journal import Journal, text_hash
 from enhance.owners import Owners
 from stages.dataset import Layout
-from stages.load import decode, read
+from stages.load import read
 from stages.sample import Caption, Failure, Sample, Stage
+from stages.text.encoding import decode
 
 FOLDER = ".enhance"  # in the dataset: small text files only, trainers scan dot-folders too
 

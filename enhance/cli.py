@@ -10,14 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from stages.sample import Fatal
 
-# Other jobs than captioning: `enhance <name> …` is the module of that name.
-JOBS = {
-    "show": "enhance.show",
-    "check": "enhance.check",
-    "clean": "enhance.clean",
-    "undo": "enhance.undo",
-    "fix-encoding": "enhance.fix_encoding",
-}
+# Other jobs than captioning: `enhance <name> …` is the module of that name in enhance/jobs.
+JOBS = ("show", "check", "clean", "undo", "fix-encoding")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in JOBS:
             if not _first(os.environ):
                 return 0  # a launcher started several processes: one does the job
-            return int(importlib.import_module(JOBS[arguments[0]]).main(arguments[1:]))
+            job = arguments[0].replace("-", "_")
+            return int(importlib.import_module(f"enhance.jobs.{job}").main(arguments[1:]))
         if arguments and not arguments[0].startswith("-"):
             raise Fatal(
                 f"unknown job {arguments[0]!r}: enhance --dataset_dir DIR captions a folder; "

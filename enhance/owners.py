@@ -12,8 +12,9 @@ from pathlib import Path
 from enhance.disk import Writer
 from enhance.journal import Journal, Whose, text_hash
 from stages.dataset import Layout
-from stages.load import decode, read
+from stages.load import read
 from stages.sample import Caption, Sample, Stage
+from stages.text.encoding import decode
 
 
 class Owners:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import errno
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from stages.dataset import Layout
 from stages.sample import Caption, Failure, Problem, Sample
+from stages.text.encoding import decode
 
 
 class Memory(Protocol):
@@ -75,18 +75,3 @@ def _caption(path: Path, data: bytes) -> Caption:
         return Caption(text, "human")
     message = f"{path.name} is not UTF-8: read as {encoding} (enhance fix-encoding mends it)"
     return Caption(text, "human", problems=(Problem("not_utf8", False, message=message),))
-
-
-def decode(data: bytes) -> tuple[str, str]:
-    """(text, encoding): UTF-8 with or without BOM, UTF-16 by its BOM, else Windows-1252.
-
-    A UTF-8 BOM is dropped. Windows-1252 before any guess: byte 0x92, its apostrophe, is what
-    stops trainers most often.
-    """
-    try:
-        return data.decode("utf-8-sig"), "utf-8"
-    except UnicodeDecodeError:
-        pass
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", errors="replace"), "utf-16"
-    return data.decode("cp1252", errors="replace"), "cp1252"

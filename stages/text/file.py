@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stages.sample import Problem
 from stages.text.anchor import PLACEHOLDER
+from stages.text.encoding import decode
 
 # Tokens that text encoders read; what is beyond is dropped without a word. CLIP takes 77 with its
 # start and end.
@@ -37,14 +38,12 @@ _UNSPACED = (
 _PIECE = re.compile(rf"[{_UNSPACED}]|\d|[^\W\d_{_UNSPACED}]+|[^\s\w]|_")
 
 
-def check_file(
-    data: bytes, text: str, encoding: str, token_limit: str | int = "t5"
-) -> list[Problem]:
-    """The problems of a caption's file. `text` is `data` as read in `encoding`, without a BOM.
+def check_file(data: bytes, token_limit: str | int = "t5") -> list[Problem]:
+    """The problems of a caption's file, by its bytes.
 
     `token_limit` is a name of TOKEN_LIMITS or a number of tokens.
     """
-    return list(_found(data, text, encoding, token_limit))
+    return list(_found(data, token_limit))
 
 
 def about_tokens(text: str) -> int:
@@ -67,7 +66,8 @@ def _tokens(piece: str) -> int:
     return 1 + len(piece) // (3 if latin else 2)
 
 
-def _found(data: bytes, text: str, encoding: str, token_limit: str | int) -> Iterator[Problem]:
+def _found(data: bytes, token_limit: str | int) -> Iterator[Problem]:
+    text, encoding = decode(data)
     if encoding != "utf-8":
         yield Problem("not_utf8", True, message=f"is {encoding}: trainers stop at it")
     if data.startswith(_BOM):

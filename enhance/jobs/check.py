@@ -11,16 +11,17 @@ from pathlib import Path
 
 from enhance.config import read_job
 from enhance.console import say
-from enhance.findings import Found, print_json, print_text, some
 from enhance.flags import Parser, job_parser
-from enhance.labels import LABELS
-from enhance.trainers import TRAINERS, Trainer, missing
+from enhance.jobs.findings import Found, print_json, print_text, some
+from enhance.jobs.labels import LABELS
+from enhance.jobs.trainers import TRAINERS, Trainer, missing
 from stages import dataset, policy
 from stages.dataset import NO_PICTURE, Layout, Survey, survey
-from stages.load import decode, read
+from stages.load import read
 from stages.sample import Problem
 from stages.text import CleanOptions, check
 from stages.text.corpus import Entry, Finding, look_over
+from stages.text.encoding import decode
 from stages.text.file import TOKEN_LIMITS, check_file
 
 _SHOWN = 100  # files, unless told otherwise: who has more fixes them by label
@@ -141,9 +142,8 @@ def _check_captions(
         if data is None:
             found.add(name, missing(path, file, trainer), trainer)
             continue
-        text, encoding = decode(data)
-        caption = text.strip()
-        problems = check_file(data, text, encoding, limit)
+        caption = decode(data)[0].strip()
+        problems = check_file(data, limit)
         if caption:
             found.entries.append(Entry(name, caption, _draft(layout.path(path, "generated"))))
             line = _LINE_BREAKS.sub(" ", caption)  # several lines are one problem, and told

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from enhance.config import read_job
 from enhance.console import say
-from enhance.diff import words
 from enhance.disk import Writer
-from enhance.fix_encoding import readable
 from enhance.flags import job_parser
+from enhance.jobs.diff import words
+from enhance.jobs.marks import coloured
+from enhance.jobs.work import at_work
 from enhance.journal import Journal
 from enhance.owners import Owners
-from enhance.work import at_work
 from stages import policy, text
 from stages.clean import Clean
 from stages.dataset import Layout, find
 from stages.load import read
 from stages.sample import Fatal, Sample
+from stages.text.encoding import readable
 
 
 def main(argv: Sequence[str]) -> int:
@@ -126,6 +126,5 @@ def _replace(
 
 
 def _show(name: str, before: str, after: str, is_utf8: bool) -> None:
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     say(f"{name}:" if is_utf8 else f"{name} (becomes UTF-8 without BOM):")
-    say(f"  {words(before, after, colour)}")
+    say(f"  {words(before, after, coloured())}")

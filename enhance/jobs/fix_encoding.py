@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,9 +12,10 @@ from enhance.config import read_job
 from enhance.console import say
 from enhance.disk import Writer
 from enhance.flags import job_parser
+from enhance.jobs.work import at_work, number, rewrite
 from enhance.journal import Journal
-from enhance.work import at_work, number, rewrite
 from stages.dataset import Layout, scan
+from stages.text.encoding import readable
 
 _SHOWN = 8  # kinds of characters named per file
 
@@ -70,40 +70,6 @@ def main(argv: Sequence[str]) -> int:
     fine = total - changed - len(listed)
     say(f"{number(total, 'file')}: {changed} {would}, {fine} already UTF-8, {len(listed)} listed")
     return 3 if listed and wanted.strict else 0
-
-
-def readable(data: bytes) -> tuple[str, str]:
-    """(text, encoding), for what is to be written anew: like `stages.load.decode`, but strict.
-
-    Raises ValueError, with the reason, where a character would be lost or guessed.
-    """
-    encoding = "UTF-8"
-    try:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            encoding = "UTF-16"
-            text = data.decode("utf-16")
-        else:
-            text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if encoding == "UTF-16" or data.startswith(codecs.BOM_UTF8):
-            at = error.start + 1
-            raise ValueError(f"begins as {encoding}, and is not from byte {at} on") from None
-        text, encoding = _windows(data), "cp1252"
-    if text.startswith("\ufeff"):
-        encoding = f"{encoding} with BOM"
-    if "\0" in text:
-        raise ValueError("holds NUL characters, as UTF-16 without a byte order mark does")
-    # All of them: the second run is to find nothing.
-    return text.lstrip("\ufeff"), encoding
-
-
-def _windows(data: bytes) -> str:
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError as error:
-        byte, at = data[error.start], error.start + 1
-        reason = f"byte {at} (0x{byte:02x}) is neither UTF-8 nor Windows-1252"
-        raise ValueError(reason) from None
 
 
 def _lenient(data: bytes) -> str:

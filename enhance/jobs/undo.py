@@ -10,9 +10,9 @@ from enhance.config import read_job
 from enhance.console import say
 from enhance.disk import Writer
 from enhance.flags import job_parser
-from enhance.history import Change, Past, last_run
+from enhance.jobs.history import Change, Past, last_run
+from enhance.jobs.work import at_work, number, rewrite
 from enhance.journal import Journal, text_hash
-from enhance.work import at_work, number, rewrite
 from stages.dataset import Layout
 from stages.load import read
 

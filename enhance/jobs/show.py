@@ -11,9 +11,10 @@ from enhance.console import say
 from enhance.flags import Parser
 from enhance.journal import Journal, Kept, Record, as_bytes, text_hash
 from stages.dataset import Layout, Options
-from stages.load import decode, read
+from stages.load import read
 from stages.media import IMAGES
 from stages.sample import Fatal
+from stages.text.encoding import decode
 
 
 def main(argv: Sequence[str]) -> int:

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 
 from enhance.console import say
-from enhance.labels import LABELS
-from enhance.marks import coloured, line_of, marked
-from enhance.trainers import Trainer
+from enhance.jobs.labels import LABELS
+from enhance.jobs.marks import coloured, line_of, marked
+from enhance.jobs.trainers import Trainer
 from stages.sample import Problem
 from stages.text.corpus import Corpus, Entry, Finding
 

@@ -1,0 +1,1 @@
+"""Jobs on captions that exist: `enhance <name> …` is the module of that name, with its `main`."""
