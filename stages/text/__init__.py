@@ -78,7 +78,11 @@ def clean(
     if whole is None:
         return Cleaned(None, (cut,) if cut else (), edits)
     if whole != text:
-        edits = (*edits, "cut back to whole sentences")
+        whole, more = _cleaned(whole, rules, anchor)  # only now may it begin and end in quotes
+        edits = tuple(dict.fromkeys((*edits, *more, "cut back to whole sentences")))
+        lost = no_caption(whole, raw=raw, edits=edits, anchor=anchor, policy=rules)
+        if lost:
+            return Cleaned(None, (lost,), edits)
     problems = find_problems(whole, policy=rules, anchor=anchor)
     return Cleaned(whole, (cut, *problems) if cut else problems, edits)
 

@@ -24,7 +24,7 @@ _KIND = (
     r"|object|motion|short|concise|one-line|single-line|possible|proposed|suitable)\s+)*"
 )
 _LABEL = re.compile(
-    rf"[*_#\s>]*(?:(?:{_KIND}{_NOUN}|assistant|ai|{_FOREIGN_NOUN})(?:\s*\([^()\n]{{0,40}}\))?"
+    rf"[*_#\s>]{{0,12}}(?:(?:{_KIND}{_NOUN}|assistant|ai|{_FOREIGN_NOUN})(?:\s*\([^()\n]{{0,40}}\))?"
     # "The combined caption is: …"
     rf"|{_KIND}(?:captions?|descriptions?|prompt)(?: for [^\n:：]{{1,60}}?)?"
     r" (?:(?:is|are|(?:w|c)ould be|might be)(?: as follows)?|as follows))"
@@ -33,12 +33,12 @@ _LABEL = re.compile(
 )
 # The same as a line of its own.
 _HEADED = re.compile(
-    rf"[*_#\s>]*(?:{_KIND}{_NOUN}|assistant|model|{_FOREIGN_NOUN})[ \t]*[*_]*[ \t]*\n",
+    rf"[*_#\s>]{{0,12}}(?:{_KIND}{_NOUN}|assistant|model|{_FOREIGN_NOUN})[ \t]*[*_]*[ \t]*\n",
     re.IGNORECASE,
 )
 # The last one of these decides where a model thought aloud before it came to its caption.
 _LATE_LABEL = re.compile(
-    rf"(?:^|\n)[*_#\s>]*(?:(?:the|your|my)\s+)?(?:final|combined|merged|fused|enhanced)\s+{_NOUN}"
+    rf"(?:^|\n)[*_#\s>]{{0,12}}(?:(?:the|your|my)\s+)?(?:final|combined|merged|fused|enhanced)\s+{_NOUN}"
     r"\s*[*_]*\s*[:：][*_]*[ \t]*",
     re.IGNORECASE,
 )

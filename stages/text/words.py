@@ -11,6 +11,7 @@ import sentencex
 
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _ENDING = re.compile(r"[.!?…。！？।؟]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FOLD = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
 
 
@@ -39,7 +40,8 @@ def sentences(text: str) -> tuple[str, ...]:
     abbreviations."""
     if not _ENDING.search(text[:-1]):  # one, and the library need not be asked
         return (text.strip(),) if text.strip() else ()
-    found = (sentence.strip() for sentence in sentencex.segment("en", text))
+    # Half a surrogate pair is no letter, and the library takes none.
+    found = (sentence.strip() for sentence in sentencex.segment("en", _SURROGATE.sub("", text)))
     return tuple(sentence for sentence in found if sentence)
 
 

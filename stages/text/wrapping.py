@@ -19,10 +19,12 @@ _ONE_VALUE = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|div|caption|li|ul|ol)\s*/?>", re.IGNORECASE)
-_HEADING = re.compile(r"^(?:#{1,6}[ \t]+|>(?:[ \t]+|$))", re.MULTILINE)
+_HEADING = re.compile(r"^(?:#{1,6}[ \t]+|>(?:[ \t]+|$))+", re.MULTILINE)
 _BOLD = re.compile(r"(\*{2,3}|__)(?=[^\s*_])([^\n]{0,400}?[^\s*_])\1")
 _ITALIC = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![\w*])")
-_UNDERSCORED = re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]*[^\s_])_(?![\w_])")
+_UNDERSCORED = re.compile(
+    r"(?<![\w_])_(?=[^\s_])((?:[^_\n]|(?<=[^\W_])_(?=[^\W_]))*[^\s_])_(?![\w_])"
+)
 _CODE = re.compile(r"(?<!`)`(?=[^\s`])([^`\n]*[^\s`])`(?!`)")
 _CLOSING = {
     '"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "„": "“”", "‚": "‘’", "«": "»", "»": "«",
@@ -97,12 +99,18 @@ def without_markup(text: str, anchor: str = "") -> str:
         return found[0] if anchor and anchor in found[0] and anchor not in inside else inside
 
     text = _HEADING.sub("", text) if "#" in text or ">" in text else text
-    text = _HTML.sub(" ", text) if "<" in text else text
+    text = _HTML.sub(_gap, text) if "<" in text else text
     if "*" in text or "__" in text:
         text = _BOLD.sub(bare, text)
         text = _ITALIC.sub(bare, text)
     text = _UNDERSCORED.sub(bare, text) if "_" in text else text
     return _CODE.sub(bare, text) if "`" in text else text
+
+
+def _gap(tag: re.Match[str]) -> str:
+    """A space, but none at the ends or next to emphasis: "**<p>…</p>**"."""
+    around = (tag.string[tag.start() - 1 : tag.start()], tag.string[tag.end() : tag.end() + 1])
+    return "" if any(mark in "*_`" for mark in around) else " "
 
 
 def without_quotes(text: str) -> str:
@@ -114,8 +122,8 @@ def without_quotes(text: str) -> str:
     if closing and text[-1] in closing:
         if text[0] in _APOSTROPHES and _ELIDED.match(text):
             return text
-        doubled = len(inside) > 2 and inside[0] == text[0] and inside[-1] == text[-1]
-        if any(_quoting(inside[1:-1] if doubled else inside, mark) for mark in text[0] + text[-1]):
+        doubled = len(inside) > 2 and inside[0] == text[0] != "`" and inside[-1] == text[-1]
+        if not doubled and not _encloses(inside, text[0], text[-1], closing):
             return text
         return inside
     if closing and text[-1] in ".!?" and inside and inside[-1] in closing:  # "…".
@@ -132,12 +140,30 @@ def without_quotes(text: str) -> str:
     return text
 
 
-def _quoting(inside: str, mark: str) -> bool:
-    """True if the mark stands in the text as more than an apostrophe within or after a word."""
-    if mark not in _APOSTROPHES:
-        return mark in inside
-    return any(
-        not (inside[place - 1 : place].isalnum() and inside[place + 1 : place + 2].isalnum())
+def _encloses(inside: str, opens: str, closes: str, closing: str) -> bool:
+    """True if the quotes around `inside` belong together, and not to a quotation at each end."""
+    if opens != closes and closes not in _APOSTROPHES:
+        depth = 1
+        for mark in inside:
+            depth += (mark == opens) - (mark in closing)
+            if depth == 0:
+                return False
+        return depth == 1
+    marks = [
+        place
         for place, letter in enumerate(inside)
-        if letter == mark
-    )
+        if letter in (opens, closes) and not _within_word(inside, place, letter)
+    ]
+    if not marks:  # a number before the last one: inches, or the end of a quotation
+        return opens != '"' or opens not in inside or not inside[-1:].isdigit()
+    first, last = marks[0], marks[-1]
+    quotes = inside[first - 1 : first].isspace() and inside[first + 1 : first + 2].strip() != ""
+    return len(marks) % 2 == 0 and quotes and not inside[last - 1].isspace()
+
+
+def _within_word(text: str, place: int, mark: str) -> bool:
+    """True if the mark is an apostrophe within a word or the sign of inches after a number."""
+    before, after = text[place - 1 : place], text[place + 1 : place + 2]
+    if mark == '"':
+        return before.isdigit()
+    return mark in _APOSTROPHES and before.isalnum() and after.isalnum()
