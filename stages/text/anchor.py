@@ -184,7 +184,9 @@ def _of_a_person(anchor: str, name: str, own_article: bool) -> list[Repair]:
     """Repairs of an anchor that is somebody's name."""
     title = rf"{_AN_ARTICLE}(?i:{_ROLES})\s+(?:(?:named|called|known\s+as)\s+)?"
     # Older tools glued it in front of captions that held it already.
-    glued = rf"\A{name}[,:]?\s+(?={_AN_ARTICLE}{_A_SHOT}[^.]*?{name})"
+    quoted = rf"[“«\"][^”»\"]*?{name}[^”»\"]*[”»\"]\Z"
+    whole = rf"{_AN_ARTICLE}{_A_SHOT}[^.]*?{name}|(?i:(?:final )?(?:caption|description):)|{quoted}"
+    glued = rf"\A{name}[,:]?\s+(?={whole})"
     possessive = rf"(?<!{_WORD})(?i:{re.escape(anchor)})s(?=\s+(?:\w+\s+)?{_PARTS}\b)"
     repairs = [
         _put("removed what named the anchor twice", rf"{title}{name}", anchor),

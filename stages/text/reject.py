@@ -104,7 +104,9 @@ def no_caption(
     if not _LETTER.search(text):
         return _nothing(raw, edits)
     folded = text.translate(_FOLD)
-    refusal = _REFUSAL.match(folded)
+    # Older tools glued the anchor in front of whatever came.
+    glued = bool(anchor) and folded.startswith(f"{anchor} ")
+    refusal = _REFUSAL.match(folded, len(anchor) + 1 if glued else 0)
     if refusal:
         return Problem("refusal", True, text[: refusal.end()].strip(), "the model refused")
     error = _ERROR.match(folded)
