@@ -244,6 +244,37 @@ CLOSINGS = [
     Dirty(f"{LEANING}\n\nThank you!", LEANING),
 ]
 
+ALOUD = [
+    Dirty(f"The caption is as follows:\n\n{LEANING}", LEANING),
+    Dirty(f"Let me think. The person says annika leans.\n\n{LEANING}", LEANING),
+    Dirty(f"Okay, let's merge both texts.\n\n{LEANING}", LEANING),
+    Dirty(f"The user wants one caption with annika.\n\n{LEANING}", LEANING),
+    Dirty(f"First, I need to merge both. So the caption is: {LEANING}", LEANING),
+    Dirty(f"**Thought:** combine\n\n**Caption:** {LEANING}", LEANING),
+    Dirty(f"Thought: merge.\nFinal Answer: {LEANING}", LEANING),
+    Dirty(f"Step 1: read.\nStep 2: merge.\n\nCaption: {LEANING}", LEANING),
+    Dirty(f"Caption: {LEANING}\nCaption: {TURNING}", LEANING),
+    Dirty(f"Title: At the railing\nCaption: {LEANING}", LEANING),
+    Dirty(f"**Title:** At the railing\n\n**Description:** {LEANING}", LEANING),
+    Dirty(f'{{"title": "At the railing", "caption": "{LEANING}", "tags": ["a"]}}', LEANING),
+    Dirty(f'json\n{{"caption": "{LEANING}"}}', LEANING),
+    Dirty(f'caption = "{LEANING}"', LEANING),
+    Dirty(f"user\nmerge these\nassistant\n{LEANING}", LEANING),
+    Dirty(f"system\nyou caption\nuser\nmerge\nassistant\n{LEANING}", LEANING),
+    Dirty(f"Human: x\n\nAssistant: {LEANING}\n\nHuman: thanks", LEANING),
+    Dirty(f"{LEANING}\n\n[End of caption]", LEANING),
+    Dirty(f"{LEANING} [END]", LEANING),
+    Dirty(f"{LEANING}\n\n#annika #lora", LEANING),
+    Dirty(f"{LEANING} #annika #lora #training", LEANING),
+    Dirty(f"{LEANING}\n\nThis follows all the rules you gave.", LEANING),
+    Dirty(f"{LEANING}\n\n{LEANING.replace('annika', 'Annika')}", LEANING),
+    Dirty(f"{LEANING}. The overall mood of the image is serene.", f"{LEANING}."),
+    Dirty(f"{LEANING}. The image is well-lit and of high quality.", f"{LEANING}."),
+    Dirty("I see a woman leaning in a medium shot", "annika leaning in a medium shot"),
+    Dirty("It appears that annika is asleep, close up", "annika is asleep, close up"),
+    Dirty("I think this is annika asleep, close up", "annika asleep, close up"),
+]
+
 LISTS = [
     Dirty(f"1. {LEANING}\n2. {TURNING}\n3. {SMILING}", LEANING),
     Dirty(f"Option 1: {LEANING}\nOption 2: {TURNING}", LEANING),
@@ -763,7 +794,7 @@ NOTED = [
 ]
 
 MENDED = [
-    *REASONING, *TOKENS, *WRAPPING, *LABELS, *PREAMBLES, *CLOSINGS, *LISTS, *OPENERS,
+    *REASONING, *TOKENS, *WRAPPING, *LABELS, *PREAMBLES, *CLOSINGS, *ALOUD, *LISTS, *OPENERS,
     *CHARACTERS, *ANCHORS, *SENTENCES, *LAYERED,
 ]  # fmt: skip
 LISTED = NONE_LEFT

@@ -41,7 +41,8 @@ def one_of_several(text: str, choose: Callable[[list[str]], str]) -> str:
     if "\n" not in text:
         return _inline(text)
     given = [line.strip() for line in text.split("\n") if line.strip()]
-    lines = list(dict.fromkeys(given))  # some models say everything twice
+    # Some models say everything twice.
+    lines = list({line.casefold(): line for line in reversed(given)}.values())[::-1]
     for place, line in enumerate(lines):
         if place and _OTHERWISE.match(line):
             return "\n".join(lines[:place])

@@ -35,7 +35,8 @@ _OPENER = re.compile(
     rf"|{_THE} is (?:an?|the) {_ADJECTIVES}{_PICTURE} (?:of|showing|depicting|featuring) "
     rf"|{_THE} is (?=(?:an?|the) (?:\w+[- ]){{0,2}}(?:shot|close[- ]?up|portrait|view)\b)"
     rf"|this is (?=(?:an?|the) (?:\w+[- ]){{0,2}}(?:shot|close[- ]?up|portrait|view)\b)"
-    r"|(?:we|you|one|i) can see |(?:we|you) see "
+    r"|(?:we|you|one|i) can see |(?:we|you|i) see |it (?:appears|seems) that "
+    r"|i (?:think|believe) (?:that )?(?:this|it) (?:is|shows) "
     rf"){_NO_NOUN}",
     re.IGNORECASE,
 )

@@ -46,7 +46,7 @@ def peel(raw: str, anchor: str = "") -> tuple[str, tuple[str, ...]]:
         ("unwrapped JSON", lambda text: without_json(text, choose)),
         ("removed a preamble", spare(without_preamble)),
         ("removed a label", spare(without_label)),
-        ("removed closing remarks", without_closing),
+        ("removed closing remarks", lambda text: without_closing(text, anchor)),
         ("removed timestamps", without_timestamps),
         ("unwrapped a list", lambda text: one_of_several(text, choose)),
         ("removed markup", lambda text: without_markup(text, anchor)),

@@ -42,7 +42,23 @@ _LATE_LABEL = re.compile(
     r"\s*[*_]*\s*[:：][*_]*[ \t]*",
     re.IGNORECASE,
 )
-_TURN = re.compile(r"(?:^|\s)(?:assistant|gpt)\s*:[ \t]*", re.IGNORECASE)
+# Captions announced each on a line of its own.
+_CAPTION_LINE = re.compile(
+    r"(?:^|\n)[*_#\s>]{0,12}(?:training |image )?caption\s*[*_]*[:：][*_]*[ \t]*", re.IGNORECASE
+)
+_TITLE = re.compile(r"[*_#\s>]{0,12}title\s*[*_]*[:：][^\n]*\n", re.IGNORECASE)
+_CODE_NAME = re.compile(r"json\s*(?=[\[{])|caption\s*=\s*(?=[\"'])", re.IGNORECASE)
+# Thinking aloud, up to an empty line or the caption.
+_ALOUD = re.compile(
+    r"(?:(?:okay|alright|so|hmm|well),? )?(?:let me|let['’]s|first,? (?:i|we)"
+    r"|(?:i|we) (?:need|should|have|must|want) to|the user (?:wants|said|says|asked|wrote|gave"
+    r"|provided))\b"
+    r"(?:[^\n]*\n\n|[^\n]{0,300}?\b(?:caption|description) (?:is|would be)\s*[:：]\s*)",
+    re.IGNORECASE,
+)
+_TURN = re.compile(
+    r"(?:^|\s)(?:assistant|gpt)\s*:[ \t]*|(?:^|\n)(?:assistant|model)[ \t]*\n", re.IGNORECASE
+)
 _USER_TURN = re.compile(r"\s*(?:user|human|system)\s*[:\n]", re.IGNORECASE)
 _AGREED = (
     r"(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great|alright|all right|got it"
@@ -66,7 +82,9 @@ _RULER = re.compile(r"[-*_=]{3,}")
 _CLOSING = re.compile(
     r"[\s(\[*_]*(?:notes?\s*[*_]*\s*[:：]|note that\b|(?:please )?let me know\b|i hope\b"
     r"|hope (?:this|that|it)\b|feel free\b|would you like\b|do you want\b|is there anything\b"
-    r"|if you(?:['’]d| would| want| need)\b|this (?:caption|description|version|sentence)\b"
+    r"|if you(?:['’]d| would| want| need)\b|this (?:caption|description|version|sentence|follows"
+    r"|adheres|meets|satisfies)\b|(?:user|human)\s*:|\[?end(?: of (?:the )?caption)?\b\W*\Z"
+    r"|(?:#[a-z]\w*\s*)+\Z"
     r"|the (?:above|combined|final|merged|resulting) (?:caption|description)\b"
     r"|(?:i|we)(?:['’]ve| have)? (?:combined|merged|fused|left|omitted|removed|kept|made|included"
     r"|avoided|used|followed|tried|placed|ensured|focused|excluded)\b"
@@ -81,9 +99,13 @@ _ABSENT = re.compile(
     r"(?:visible|present|(?:with)?in (?:the|this) (?:image|picture|photo|scene|frame|video))"
     r"|no (?:other )?(?:text|watermarks?|logos?|people|objects?)(?: or \w+)? (?:is|are)"
     r" (?:visible|present)"
-    r"|the (?:image|picture|photo|video) (?:does not|doesn['’]t) (?:contain|include|have|show) )",
+    r"|the (?:image|picture|photo|video) (?:does not|doesn['’]t) (?:contain|include|have|show) "
+    # … and of the picture instead of what is in it.
+    r"|the image (?:is|has|was) |the (?:overall )?(?:mood|atmosphere|tone|composition|quality"
+    r"|resolution|style|aesthetic) of the (?:image|picture|photo(?:graph)?|scene|video)\b)",
     re.IGNORECASE,
 )
+_HASHTAGS = re.compile(r"(?:\s+#[A-Za-z]\w*){2,20}\Z")
 
 
 def without_preamble(text: str) -> str:
@@ -91,7 +113,7 @@ def without_preamble(text: str) -> str:
     turns = list(_TURN.finditer(text))
     if turns and _USER_TURN.match(text):
         text = text[turns[-1].end() :]
-    for rule in (_EXCLAMATION, _PREAMBLE, _FOREIGN_PREAMBLE):
+    for rule in (_CODE_NAME, _TITLE, _ALOUD, _EXCLAMATION, _PREAMBLE, _FOREIGN_PREAMBLE):
         found = rule.match(text)
         if found:
             text = text[found.end() :]
@@ -105,12 +127,18 @@ def without_label(text: str) -> str:
     late = list(_LATE_LABEL.finditer(text))
     if late and text[late[-1].end() :].strip():
         return text[late[-1].end() :]
+    lines = list(_CAPTION_LINE.finditer(text))
+    if len(lines) > 1 and not lines[0].start():  # several: the first of them
+        return text[lines[0].end() : lines[1].start()]
+    if lines and lines[0].start() and text[lines[-1].end() :].strip():
+        return text[lines[-1].end() :]
     found = _LABEL.match(text) or _HEADED.match(text)
     return text[found.end() :] if found else text
 
 
-def without_closing(text: str) -> str:
-    """The text before notes, explanations and offers of more help."""
+def without_closing(text: str, anchor: str = "") -> str:
+    """The text before notes, explanations and offers of more help; and without what is absent from
+    the picture, but for a sentence that holds the anchor."""
     lines = text.split("\n")
     for place, line in enumerate(lines):
         closes = place and (_CLOSING.match(line) or _RULER.fullmatch(line.strip()))
@@ -118,15 +146,20 @@ def without_closing(text: str) -> str:
             return "\n".join(lines[:place])
     if _RULER.fullmatch(lines[0].strip()):
         return "\n".join(lines[1:])
-    return text if len(lines) > 1 else _without_closing_sentences(text)
+    return text if len(lines) > 1 else _without_closing_sentences(text, anchor)
 
 
-def _without_closing_sentences(text: str) -> str:
+def _without_closing_sentences(text: str, anchor: str) -> str:
+    text = _HASHTAGS.sub("", text) if "#" in text else text
     found = sentences(text)
     kept = list(found)
     for place in range(1, len(found)):
         if _CLOSING.match(found[place]):
             kept = list(found[:place])
             break
-    kept = [kept[0], *(one for one in kept[1:] if not _ABSENT.match(one))] if kept else kept
+    kept = [
+        one
+        for place, one in enumerate(kept)
+        if not place or (anchor and anchor in one) or not _ABSENT.match(one)
+    ]
     return text if len(kept) == len(found) else " ".join(kept)

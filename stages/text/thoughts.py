@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     r"|<unused\d{1,4}>|<(?:start|end)_of_(?:turn|image)>|<image(?:_placeholder|_soft_token)?>"
     r"|</?(?:ocr|poly|cap|dcap|region|grounding|od|ncap|and|prop)>"
     r"|<(?:MORE_DETAILED_CAPTION|DETAILED_CAPTION|CAPTION)>"
-    r"|<\|[^|<>\s]{1,60}\|>|<｜[^｜<>]{1,60}｜>|\[img-\d+\]"
+    r"|\[(?:END|EOS|DONE)\]|<\|[^|<>\s]{1,60}\|>|<｜[^｜<>]{1,60}｜>|\[img-\d+\]"
 )
 # Where one of the two in a talk begins to speak.
 _TURN = re.compile(
