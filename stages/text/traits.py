@@ -77,7 +77,9 @@ class _Rules:
 
     def find(self, text: str, found: Sequence[Word]) -> Iterator[tuple[int, int]]:
         """(first word, last word) of each description."""
-        for place in range(len(found)):
+        for place, word in enumerate(found):
+            if word.text not in self._firsts:
+                continue
             count = self._alone.at(found, place)
             if count:
                 yield place, place + count - 1
