@@ -45,6 +45,7 @@ REASONING = [
     Dirty(f"<THINK>merge</THINK> {LEANING}", LEANING),
     Dirty(f"Okay, the draft says a woman. The anchor is annika.\n</think>\n\n{LEANING}", LEANING),
     Dirty(f"hm</think>wait, no</think>\n\n{LEANING}", LEANING),
+    Dirty(f"one <think>a</think> two</think>\n{LEANING}", LEANING),
     Dirty(f"{LEANING}\n<think>Should I add more? No", LEANING),
     Dirty(f"<think>a <think>nested</think> b</think>\n{LEANING}", LEANING),
     Dirty(f"<seed:think>budget</seed:think>{LEANING}", LEANING),

@@ -411,6 +411,9 @@ UNITS = [
         "\t",
         "?",
     ),
+    *(" #a", "let me ", "let me\n\n", "Title:\n", "\nCaption: ", "User: ", "json", "_a "),
+    *("the image is ", "so the caption is ", "“a” ", "assistant\n", "Voici ", "The caption is "),
+    *("<p>", "(a ", '5" '),
 ]
 
 

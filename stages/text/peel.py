@@ -54,11 +54,10 @@ def peel(raw: str, anchor: str = "") -> tuple[str, tuple[str, ...]]:
         ("removed an opener", spare(without_opener)),
     )
     before = None
-    while text != before:  # every rule shortens the text, so this ends
+    while text != before:
         before = text
         for name, rule in rules:
-            changed = rule(text)
-            if changed != text:
+            while (changed := rule(text)) != text:  # each one shortens it, so this ends
                 edits.append(name)
                 text = changed.strip()
             if rule is without_tokens and len(text) > LONGEST:
