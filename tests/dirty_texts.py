@@ -441,6 +441,7 @@ ANCHORS = [
         ("キャプション：花子が走る、全身", "花子が走る、全身"),
         ("<think>誰？</think>花子が手を振る、全身", "花子が手を振る、全身"),
         ("[trigger]が走る、全身", "花子が走る、全身"),
+        ("花子花子が走る、全身", "花子が走る、全身"),
     ),
     *_of(
         "character",
@@ -672,6 +673,9 @@ NONE_LEFT = [
         "two women talking in a wide shot",
         "a tall boy with red hair jumping in a wide shot",
         "a man and a woman dancing in a wide shot",
+        "a statue of a woman by a window, side view",
+        "the shadow of a man on a wall, wide shot",
+        "a woman sits. He watches her in a wide shot",
         "planning a picnic, seen from above",
         "an empty bench under a lamp, wide shot",
         "a woman with green eyes smiling in a close up",

@@ -162,10 +162,11 @@ def _whole(pattern: str, anchor: str) -> str:
 def _repairs(anchor: str, lora_type: str) -> tuple[Repair, ...]:
     name = _name(anchor)
     article = _ARTICLE.match(anchor)
+    gap = r"[,、，]?\s*" if re.search(f"[{_UNSPACED}]\\Z", anchor) else r",?\s+"
     repairs = [
         Repair("filled a placeholder", PLACEHOLDER, lambda _: anchor),
         _spelling(anchor),
-        _put("joined a doubled anchor", rf"{name}(?:,?\s+{name})+", anchor),
+        _put("joined a doubled anchor", rf"{name}(?:{gap}{name})+", anchor),
     ]
     if article:  # "a the red knight", "a Red Knight": the anchor brings its own
         rest = f"(?i:{re.escape(anchor[article.end() :])})"

@@ -25,6 +25,18 @@ _TRAIT_FOLLOWS = re.compile(
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(r"\b(?:she|he|they|her|his|him|their|them)\b", re.IGNORECASE)
+# "a statue of a woman" shows a statue.
+_LIKENESS = re.compile(
+    r"\b(?:statue|sculpture|shadow|reflection|poster|painting|drawing|mural|doll|figurine|mannequin"
+    r"|group|crowd) of \Z",
+    re.IGNORECASE,
+)
+_HE, _SHE = {"he", "him", "his", "himself"}, {"she", "her", "hers", "herself"}
+# Words that speak of somebody else.
+_OTHERS = {
+    **dict.fromkeys(("woman", "girl", "lady", "mother", "sister"), _HE),
+    **dict.fromkeys(("man", "boy", "guy", "gentleman", "father", "brother"), _SHE),
+}
 _STYLE_NOUN = re.compile(r"(?:style|aesthetic|look|manner|technique|art)s?\Z", re.IGNORECASE)
 _SAYS_STYLE = re.compile(r"\bstyle[ds]?\b|\baesthetic\b|\bin the manner of\b", re.IGNORECASE)
 _MEDIUM_OPENER = re.compile(
@@ -65,6 +77,8 @@ def _as_subject(text: str, anchor: str) -> str:
         return text
     first = subjects[0]
     if _PRONOUN.search(text[: first.start()]) or _TRAIT_FOLLOWS.match(text, first.end()):
+        return text
+    if _LIKENESS.search(text[: first.start()]) or not _OTHERS.get(who, set()).isdisjoint(found):
         return text
     return f"{text[: first.start()]}{anchor}{text[first.end() :]}"
 

@@ -50,7 +50,9 @@ _TITLE = re.compile(r"[*_#\s>]{0,12}title\s*[*_]*[:：][^\n]*\n", re.IGNORECASE)
 _CODE_NAME = re.compile(r"json\s*(?=[\[{])|caption\s*=\s*(?=[\"'])", re.IGNORECASE)
 # Thinking aloud, up to an empty line or the caption.
 _ALOUD = re.compile(
-    r"(?:(?:okay|alright|so|hmm|well),? )?(?:let me|let['’]s|first,? (?:i|we)"
+    r"(?:(?:okay|alright|so|hmm|well),? )?(?:(?:let me|let['’]s) (?:\w+ )?(?:think|merge|combine"
+    r"|analy[sz]e|see|start|look|write|break|craft|create|read|consider|begin|check|rewrite|fuse)\b"
+    r"|first,? (?:i|we)"
     r"|(?:i|we) (?:need|should|have|must|want) to|the user (?:wants|said|says|asked|wrote|gave"
     r"|provided))\b"
     r"(?:[^\n]*\n\n|[^\n]{0,300}?\b(?:caption|description) (?:is|would be)\s*[:：]\s*)",
