@@ -21,8 +21,8 @@ from enhance.journal import Journal
 from enhance.plan import plan
 from enhance.ranks import Ranks
 from enhance.report import Report, news, summarise, worked
-from stages.chat_model import ChatModel
-from stages.chat_server import Server
+from stages.chat.model import ChatModel
+from stages.chat.server import Server
 from stages.clean import Clean
 from stages.dataset import Layout, find
 from stages.generate import Generate

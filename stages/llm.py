@@ -1,4 +1,4 @@
-"""What a language model is to the merge, wherever it runs: `chat_server` or `chat_model`."""
+"""What a language model is to the merge, wherever it runs: `chat/server` or `chat/model`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,6 @@ class Options:
             "without a server a Hugging Face id or folder"
         },
     )
-    concurrency: int = field(
-        default=0,
-        metadata={
-            "help": "requests at once (0: 4 to a local server, 8 to a hosted one)",
-            "metavar": "N",
-            "least": 0,
-        },
-    )
     temperature: float = field(
         default=0.0,
         metadata={"help": "0 gives the likeliest caption", "metavar": "T", "least": 0, "most": 2},
@@ -44,20 +36,98 @@ class Options:
         default=512,
         metadata={"help": "longest merged caption, in tokens", "metavar": "N", "least": 1},
     )
+    reasoning_effort: str = field(
+        default="",
+        metadata={
+            "help": "sent to a model that thinks before it answers: none, minimal, low, … "
+            "(default: nothing is sent)",
+            "metavar": "LEVEL",
+        },
+    )
+    candidates: int = field(
+        default=1,
+        metadata={
+            "help": "ask N times for each caption and keep the one most faithful to its sources",
+            "metavar": "N",
+            "least": 1,
+        },
+    )
+    repair: bool = field(
+        default=True,
+        metadata={"help": "do not ask a second time when an answer breaks the rules"},
+    )
+    concurrency: int = field(
+        default=0,
+        metadata={
+            "help": "at most N requests at once (0: as many as make the server faster, 64 at most)",
+            "metavar": "N",
+            "least": 0,
+        },
+    )
+    rpm: float = field(
+        default=0.0,
+        metadata={"help": "at most N requests a minute", "metavar": "N", "least": 0},
+    )
+    tpm: float = field(
+        default=0.0,
+        metadata={"help": "at most N tokens a minute", "metavar": "N", "least": 0},
+    )
     timeout: float = field(
         default=300.0,
-        metadata={"help": "seconds to wait for an answer", "metavar": "S", "least": 0.1},
+        metadata={"help": "seconds to wait for a whole answer", "metavar": "S", "least": 0.1},
     )
+    deadline: float = field(
+        default=900.0,
+        metadata={
+            "help": "seconds that one file may cost the server, with all that is asked again",
+            "metavar": "S",
+            "least": 0.1,
+        },
+    )
+    server_wait: float = field(
+        default=0.0,
+        metadata={
+            "help": "seconds to wait for a server that does not listen yet",
+            "metavar": "S",
+            "least": 0,
+        },
+    )
+    price_in: float = field(
+        default=0.0,
+        metadata={"help": "price of a million tokens sent", "metavar": "PRICE", "least": 0},
+    )
+    price_out: float = field(
+        default=0.0,
+        metadata={"help": "price of a million tokens answered", "metavar": "PRICE", "least": 0},
+    )
+    max_cost: float = field(
+        default=0.0,
+        metadata={
+            "help": "stop before this run costs more, by --price_in and --price_out (0: no limit)",
+            "metavar": "PRICE",
+            "least": 0,
+        },
+    )
+
+    def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """In the currency of the prices."""
+        return (self.price_in * prompt_tokens + self.price_out * completion_tokens) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a chat model said, and what the server counted."""
+    """What a chat model said, and what was counted."""
 
     text: str
     finish: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0  # of the prompt's, read from the server's cache
+    thought: bool = False  # it reasoned before it answered, or instead of it
+
+
+class TooLong(RuntimeError):
+    """The conversation does not fit into the model's context."""
 
 
 class Chat(Protocol):
@@ -69,5 +139,19 @@ class Chat(Protocol):
     workers: int
 
     def prepare(self) -> None: ...
-    def __call__(self, conversations: Sequence[Conversation]) -> list[Reply]: ...
+
+    def __call__(
+        self, conversations: Sequence[Conversation], temperature: float | None = None
+    ) -> list[Reply]:
+        """One reply each, in order; `temperature`, if given, instead of that of the options.
+
+        Raises TooLong where a conversation exceeds the context, RuntimeError where no answer can
+        be had, Fatal where none of any file can.
+        """
+        ...
+
+    def tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """How many tokens the model makes of each text, or None if no tokenizer is at hand."""
+        ...
+
     def close(self) -> None: ...

@@ -12,7 +12,7 @@ from doors import REPOSITORY, run, run_here, snapshot, with_server
 from few import write
 from loopback import ChatServer
 
-HEAVY = ("torch", "transformers", "openai", "accelerate", "numpy")
+HEAVY = ("torch", "transformers", "aiohttp", "accelerate", "numpy")
 
 
 def imported(*arguments: object) -> set[str]:

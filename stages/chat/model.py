@@ -62,8 +62,11 @@ class ChatModel:
         except TemplateError:  # some templates know no system role, and say so by raising
             self._folds = True
 
-    def __call__(self, conversations: Sequence[Conversation]) -> list[Reply]:
+    def __call__(
+        self, conversations: Sequence[Conversation], temperature: float | None = None
+    ) -> list[Reply]:
         """One reply per conversation, in order. Raises MemoryError for too large a batch."""
+        warmth = self._options.temperature if temperature is None else temperature
         self._load()
         prompts = [self._render(conversation) for conversation in conversations]
         # The template has written its own special tokens: a second BOS would spoil the answer.
@@ -75,8 +78,8 @@ class ChatModel:
             return_token_type_ids=False,
         ).to(self._model.device)
         sampling: dict[str, Any] = {"do_sample": False}
-        if self._options.temperature > 0:
-            sampling = {"do_sample": True, "temperature": self._options.temperature}
+        if warmth > 0:
+            sampling = {"do_sample": True, "temperature": warmth}
         tokens = generate(
             self._model,
             **inputs,
@@ -90,6 +93,15 @@ class ChatModel:
             self._reply(row[width:].tolist(), length)
             for row, length in zip(tokens, lengths, strict=True)
         ]
+
+    def tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """By the model's own tokenizer, if it is on this machine."""
+        if self._tokenizer is None:
+            try:
+                self.prepare()
+            except Fatal:
+                return None
+        return [len(ids) for ids in self._tokenizer(list(texts)).input_ids] if texts else []
 
     def close(self) -> None:
         if self._model is not None:

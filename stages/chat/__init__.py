@@ -1,0 +1,1 @@
+"""Language models that merge: a server that speaks OpenAI's chat completions, or one in process."""

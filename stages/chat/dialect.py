@@ -1,0 +1,236 @@
+"""How one server wants to be spoken to: the fewest parameters, and a correction for each refusal.
+
+What a server refuses is learned once: OpenAI's reasoning models want `max_completion_tokens`,
+templates of Gemma 2 and Mistral know no system message, reasoning models spend the limit on
+thoughts. The rest of the run is then asked in its dialect.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stages.chat.wire import Answer
+from stages.llm import Conversation, Options, Reply
+
+log = logging.getLogger(__name__)
+
+_ROOM = 4  # times the limit, for a model that thinks within it
+_NO_SYSTEM = re.compile(
+    r"system (?:role|message|prompt|instruction)s? (?:is |are )?(?:not|un)\s?-?(?:supported|allowed"
+    r"|enabled)|(?:does not|doesn't|not) support (?:the )?['\"`]?system|roles must alternate"
+    r"|only user and assistant roles|developer instruction is not enabled",
+    re.IGNORECASE,
+)
+
+
+class Unreadable(Exception):
+    """An answer with status 200 that is no chat completion."""
+
+
+class ErrorInside(Exception):
+    """An answer with status 200 that holds an error object, with the status it tells, if any."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Dialect:
+    """What one server and model take; shared by all threads."""
+
+    def __init__(self, model: str, options: Options) -> None:
+        self._model = model
+        self._options = options
+        self._limit = "max_tokens"
+        self._room = 1
+        self._effort: str | None = options.reasoning_effort or None
+        self._efforts_left = [] if options.reasoning_effort else ["low"]
+        self._folds = False
+        self._tempered = True
+        self._turn = threading.Lock()
+
+    @property
+    def longest(self) -> int:
+        """Tokens that an answer may have by now."""
+        return self._options.max_tokens * self._room
+
+    def request(self, messages: Conversation, temperature: float) -> dict[str, Any]:
+        """The body of a request."""
+        body: dict[str, Any] = {"model": self._model, "messages": self._spoken(messages)}
+        if self._tempered:
+            body["temperature"] = temperature
+        body[self._limit] = self.longest
+        if self._effort:
+            body["reasoning_effort"] = self._effort
+        return body
+
+    def _spoken(self, messages: Conversation) -> list[Mapping[str, str]]:
+        if not self._folds or messages[0]["role"] != "system":
+            return list(messages)
+        first, second, *rest = messages
+        content = f"{first['content']}\n\n{second['content']}"
+        return [{"role": second["role"], "content": content}, *rest]
+
+    def learn(self, sent: Mapping[str, Any], told: str) -> bool:
+        """True if a refusal (its text) of a request teaches to ask otherwise, or has taught it
+        since the request was made."""
+        said = told.lower()
+        with self._turn:
+            if "reasoning_effort" in sent and re.search(r"reasoning.?effort", said):
+                self._note(self._effort is not None, "takes no reasoning_effort")
+                self._effort, self._efforts_left = None, []
+                return True
+            if "max_tokens" in sent and "max_completion_tokens" in said:
+                self._note(self._limit == "max_tokens", "wants max_completion_tokens")
+                self._limit = "max_completion_tokens"
+                return True
+            if "temperature" in sent and "temperature" in said:
+                self._note(self._tempered, "takes no temperature")
+                self._tempered = False
+                return True
+            if sent["messages"][0]["role"] == "system" and _NO_SYSTEM.search(told):
+                self._note(not self._folds, "takes no system message")
+                self._folds = True
+                return True
+        return False
+
+    def make_room(self, sent: Mapping[str, Any]) -> bool:
+        """True if a request whose answer was all thoughts may be asked again: with four times the
+        limit, and if that is not enough with less thinking."""
+        with self._turn:
+            limit = int(sent.get("max_tokens") or sent.get("max_completion_tokens") or 0)
+            if limit < self.longest or sent.get("reasoning_effort") != self._effort:
+                return True  # learned since from another answer
+            if self._room == 1:
+                self._room = _ROOM
+                self._note(True, f"thinks before it answers: {self.longest} tokens from now on")
+                return True
+            if self._efforts_left:
+                self._effort = self._efforts_left.pop(0)
+                self._note(True, f"thinks too long: reasoning_effort {self._effort} from now on")
+                return True
+        return False
+
+    def _note(self, new: bool, what: str) -> None:
+        if new:
+            log.info("%s %s", self._model, what)
+
+
+def read_reply(answer: Answer) -> Reply:
+    """The chat completion in an answer of status 200.
+
+    Raises Unreadable for HTML, cut JSON or JSON without choices, ErrorInside for an error object.
+    """
+    data = _streamed(answer) if _is_stream(answer) else _json(answer)
+    if not isinstance(data, dict):
+        raise Unreadable(f"no chat completion but {answer.text[:200]}")
+    choices = data.get("choices")
+    if not choices or not isinstance(choices, list) or not isinstance(choices[0], dict):
+        if data.get("error"):
+            raise ErrorInside(*error_of(data))
+        raise Unreadable(f"no chat completion but {answer.text[:200]}")
+    choice = choices[0]
+    if isinstance(choice.get("error"), dict):  # OpenRouter, where a provider fails midway
+        raise ErrorInside(*error_of(choice))
+    message = choice.get("message") or {}
+    text = _text_of(message.get("content"))
+    usage = data.get("usage") or {}
+    details = usage.get("prompt_tokens_details") or {}
+    thoughts = message.get("reasoning_content") or message.get("reasoning")
+    refused = message.get("refusal")
+    return Reply(
+        text=text or (refused if isinstance(refused, str) else ""),
+        finish="refusal" if refused and not text else choice.get("finish_reason"),
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        cached_tokens=_count(details.get("cached_tokens")),
+        thought=bool(thoughts) or "<think" in text,
+    )
+
+
+def error_of(data: Any) -> tuple[str, int]:
+    """(message, HTTP status or 0) of an error body, in the shapes that servers give it: OpenAI's
+    object, a bare string, FastAPI's `detail`, a list of Google's."""
+    if isinstance(data, list) and data:
+        data = data[0]
+    found = data
+    if isinstance(data, dict):
+        found = data.get("error") or data.get("detail") or data.get("message") or data
+    status = 0
+    if isinstance(found, dict):
+        code = found.get("code") or found.get("status")
+        status = code if isinstance(code, int) and 400 <= code < 600 else 0
+        metadata = found.get("metadata")
+        raw = metadata.get("raw") if isinstance(metadata, dict) else None  # OpenRouter: upstream's
+        message = found.get("message")
+        rest = json.dumps(found.get("details")) if found.get("details") else ""
+        found = " ".join(str(part) for part in (message, raw, rest) if part) or found
+    return (found if isinstance(found, str) else json.dumps(found)), status
+
+
+def _json(answer: Answer) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        pass
+    if answer.text.lstrip().startswith(("{", "[")):
+        raise Unreadable("an answer that breaks off")
+    raise Unreadable(f"no chat completion but {' '.join(answer.text.split())[:200]}")
+
+
+def _is_stream(answer: Answer) -> bool:
+    kind = answer.headers.get("content-type", "")
+    return kind.startswith("text/event-stream") or answer.body.startswith(b"data:")
+
+
+def _streamed(answer: Answer) -> dict[str, Any]:
+    """The completion that a stream of events makes: some servers stream unasked."""
+    text: list[str] = []
+    thoughts: list[str] = []
+    finish: str | None = None
+    usage: Any = None
+    ended = False
+    for line in answer.text.splitlines():
+        if not line.startswith("data:"):
+            continue
+        event = line.removeprefix("data:").strip()
+        if event == "[DONE]":
+            ended = True
+            continue
+        try:
+            data = json.loads(event)
+        except ValueError:
+            raise Unreadable("an answer that breaks off") from None
+        if not isinstance(data, dict):
+            continue
+        if data.get("error"):
+            raise ErrorInside(*error_of(data))
+        usage = data.get("usage") or usage
+        for choice in (data.get("choices") or [])[:1]:
+            delta = choice.get("delta") or {}
+            text.append(_text_of(delta.get("content")))
+            thoughts.append(_text_of(delta.get("reasoning_content") or delta.get("reasoning")))
+            finish = choice.get("finish_reason") or finish
+    if not ended and finish is None:
+        raise Unreadable("an answer that breaks off")
+    message = {"content": "".join(text), "reasoning": "".join(thoughts)}
+    return {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
+
+
+def _text_of(content: Any) -> str:
+    """A message's content, which may come as a list of parts."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(part for part in parts if isinstance(part, str))
+    return ""
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
