@@ -216,7 +216,7 @@ class Server:
             finally:
                 tries.seconds += time.monotonic() - started
             if answer.status != 200:
-                trouble = of_answer(answer, self.QUOTA)
+                trouble = self._trouble(answer)
                 if trouble.kind in ("busy", "crowded"):
                     pause = self._gate.refused(
                         started, answer.headers, trouble.seconds, tries.refused
@@ -229,7 +229,7 @@ class Server:
             try:
                 reply = read_reply(answer)
             except ErrorInside as error:
-                raise of_error(str(error), error.status, self.QUOTA) from None
+                raise of_error(self._masked(error), error.status, self.QUOTA) from None
             self._purse.pay(self._options.cost(reply.prompt_tokens, reply.completion_tokens))
             if self._since:
                 self._since.clear()
@@ -321,7 +321,7 @@ class Server:
                 continue
             if answer.status == 200:
                 return self._listed(answer)
-            trouble = of_answer(answer, self.QUOTA)
+            trouble = self._trouble(answer)
             if trouble.kind == "key":
                 raise Fatal(f"{self.address} {self._about_key()}: {self._masked(trouble)}")
             if trouble.kind == "address":
@@ -362,7 +362,7 @@ class Server:
             return  # told by the first real request, if it lasts
         if answer.status == 200:
             return
-        trouble = of_answer(answer, self.QUOTA)
+        trouble = self._trouble(answer)
         if trouble.kind in ("key", "model", "spent", "address"):
             learned = self._dialect.learn(body, str(trouble))
             if not learned:
@@ -406,6 +406,11 @@ class Server:
             if time.monotonic() - self._told.get(what, -60.0) >= 60.0:
                 self._told[what], level = time.monotonic(), logging.WARNING
         log.log(level, "%s: %s", self.address, message)
+
+    def _trouble(self, answer: Answer) -> Trouble:
+        """Of an answer that is no success, which may repeat the key."""
+        body = answer.body.replace(self._key.encode(), b"***")
+        return of_answer(Answer(answer.status, answer.headers, body), self.QUOTA)
 
     def _masked(self, told: object) -> str:
         return " ".join(str(told).split()).replace(self._key, "***")[:400]
