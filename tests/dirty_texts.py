@@ -271,6 +271,14 @@ ALOUD = [
     Dirty(f"{LEANING}\n\n{LEANING.replace('annika', 'Annika')}", LEANING),
     Dirty(f"{LEANING}. The overall mood of the image is serene.", f"{LEANING}."),
     Dirty(f"{LEANING}. The image is well-lit and of high quality.", f"{LEANING}."),
+    Dirty(f"{LEANING}. The image is of high quality.", f"{LEANING}."),
+    Dirty(f"{LEANING}. Overall, the image conveys a sense of calm.", f"{LEANING}."),
+    Dirty(
+        f"{LEANING}. The image is a beautiful composition that evokes a feeling of nostalgia.",
+        f"{LEANING}.",
+    ),
+    Dirty(f"{LEANING}. The overall mood is peaceful and inviting.", f"{LEANING}."),
+    Dirty(f"{LEANING}. There are no other objects present in the scene.", f"{LEANING}."),
     Dirty("I see a woman leaning in a medium shot", "annika leaning in a medium shot"),
     Dirty("It appears that annika is asleep, close up", "annika is asleep, close up"),
     Dirty("I think this is annika asleep, close up", "annika asleep, close up"),
@@ -411,10 +419,7 @@ ANCHORS = [
             "a person is sitting on a bench, seen from above",
             "annika is sitting on a bench, seen from above",
         ),
-        (
-            "a woman waves, then the woman laughs in a wide shot",
-            "annika waves, then the woman laughs in a wide shot",
-        ),
+        ("a photo of a woman waving in a wide shot", "a photo of annika waving in a wide shot"),
     ),
     *_of(
         "character",
@@ -487,6 +492,56 @@ ANCHORS = [
         ),
     ),
     *_of(
+        "style",
+        "inkwash style",
+        (
+            "a train leaving at 12:30 on a rainy day, wide shot",
+            "a train leaving at 12:30 on a rainy day in inkwash style, wide shot",
+        ),
+        ("a 16:9 screen above a sofa", "a 16:9 screen above a sofa in inkwash style"),
+        ("a wall of 2.5 m behind a bench", "a wall of 2.5 m behind a bench in inkwash style"),
+        ("a 1,000-year-old oak in a field", "a 1,000-year-old oak in a field in inkwash style"),
+        ("a bottle of No. 5 perfume", "a bottle of No. 5 perfume in inkwash style"),
+        ("the U.S. Capitol at night", "the U.S. Capitol at night in inkwash style"),
+        (
+            "a laptop that shows www.example.com, wide shot",
+            "a laptop that shows www.example.com in inkwash style, wide shot",
+        ),
+        (
+            'a wall with the words "LIVE, LAUGH, LOVE" above a sofa',
+            'a wall with the words "LIVE, LAUGH, LOVE" above a sofa in inkwash style',
+        ),
+        (
+            "a sign that reads “Chez Paul, since 1901” over a door, close up",
+            "a sign that reads “Chez Paul, since 1901” over a door in inkwash style, close up",
+        ),
+        (
+            "a boy (about ten, with a kite) on a hill",
+            "a boy (about ten, with a kite) on a hill in inkwash style",
+        ),
+        (
+            "From above, a table with plates, candles all around",
+            "From above, a table with plates in inkwash style, candles all around",
+        ),
+        ("close up, a hand on a rail", "close up, a hand on a rail in inkwash style"),
+        (
+            "At night, a tram turns a corner. Rain falls.",
+            "At night, a tram turns a corner in inkwash style. Rain falls.",
+        ),
+        (
+            "a large, empty hall with a piano, wide shot",
+            "a large, empty hall with a piano in inkwash style, wide shot",
+        ),
+        (
+            "a street in Paris, France, seen from above",
+            "a street in Paris, France in inkwash style, seen from above",
+        ),
+        (
+            "a letter from May 5, 1901 on a desk",
+            "a letter from May 5, 1901 on a desk in inkwash style",
+        ),
+    ),
+    *_of(
         "object",
         "crystal sword",
         ("a sword on a table in a close up", "a crystal sword on a table in a close up"),
@@ -517,7 +572,10 @@ ANCHORS = [
 
 SENTENCES = [
     Dirty(f"{LEANING}. She has long brown hair and blue eyes.", f"{LEANING}."),
-    Dirty(f"{LEANING}. She is wearing a red dress.", f"{LEANING}."),
+    Dirty(f"{LEANING}. Long brown hair, blue eyes.", f"{LEANING}."),
+    Dirty(f"{LEANING}. She is a tall young woman in her twenties.", f"{LEANING}."),
+    Dirty(f"{LEANING}. Digital art, highly detailed, 8k.", f"{LEANING}."),
+    Dirty(f"{LEANING}. Behind her, there are tall trees and a blue sky.", f"{LEANING}."),
     Dirty(f"{LEANING}. The background is a blurry park with tall trees.", f"{LEANING}."),
     Dirty(f"{LEANING}. In the background, there are mountains.", f"{LEANING}."),
     Dirty(f"{LEANING}. She turns her head slow", f"{LEANING}.", finish="length"),
@@ -683,6 +741,19 @@ NONE_LEFT = [
         "a crowd watching a woman dance in a wide shot",
         "her sitting on a bench in a medium shot",
         "annikaa_v2 jumping in a wide shot",
+        "a woman waves, then the woman laughs in a wide shot",
+        "a woman's dog runs ahead while the woman ties her shoe, wide shot",
+        "a crowd cheering in a wide shot",
+        "a couple kissing in a wide shot",
+        "an audience clapping in a wide shot",
+        "a band playing on a stage, wide shot",
+        "a team running in a wide shot",
+        "a family at a table in a wide shot",
+        "a figure skating rink, wide shot",
+        "a room without a person in it, wide shot",
+        "the woman in the mirror smiles, close up",
+        "a desk with a photo of a woman on it, close up",
+        "a cat dressed as a man in a wide shot",
     ),
     *_listed(
         "pronoun_instead_of_anchor",
@@ -738,6 +809,16 @@ NONE_LEFT = [
         lora_type="style",
         anchor="illustration style",
     ),
+    *(
+        Dirty(raw, label="missing_anchor", lora_type="style", anchor="inkwash style")
+        for raw in (
+            'a man says: "Stop, thief!" and runs',
+            'a man says: "Stop…',
+            "two people arguing: one points, one laughs",
+            "a drawing of a house held by a child",
+            "a painting of a ship hanging over a sofa, wide shot",
+        )
+    ),
     Dirty(
         "illustration style", label="anchor_only", lora_type="style", anchor="illustration style"
     ),
@@ -757,6 +838,30 @@ NOTED = [
     ),
     Dirty("annika waving at the camera, one arm up", label="no_camera_framing"),
     Dirty("annika waves", label="too_short"),
+    # What may change from picture to picture is told, never taken off.
+    Dirty(f"{LEANING}. She is wearing a red dress.", label="describes_clothing"),
+    Dirty("annika tries on hats, close up. She is wearing a red hat.", label="describes_clothing"),
+    Dirty(
+        "annika dressed as a pirate, close up. She wears an eye patch and a hat.",
+        label="describes_clothing",
+    ),
+    Dirty("a close up of annika. She has a black eye.", label="describes_appearance"),
+    Dirty("a close up of annika. Her hair is in a ponytail.", label="describes_appearance"),
+    Dirty("a close up of annika. Then her hair is red.", label="describes_appearance"),
+    Dirty("a wide shot of annika. There is an old man.", label="describes_appearance"),
+    Dirty(
+        "annika hugging an old woman in a close up. She has gray hair.",
+        label="describes_appearance",
+    ),
+    Dirty("a close up of annika. The room is dark.", label="describes_background"),
+    Dirty("a wide shot of annika. The street is empty.", label="describes_background"),
+    Dirty("a wide shot of annika. The setting is a small stage.", label="describes_background"),
+    Dirty(
+        "a wide shot of annika. In the background, two children play.",
+        label="describes_background",
+    ),
+    Dirty("a wide shot of annika. In the background, a dog barks.", label="describes_background"),
+    Dirty("a wide shot of annika. In the distance, a train passes.", label="describes_background"),
     Dirty("A close up of annika. She waves. She nods. She leaves.", label="too_long"),
     Dirty("a digital painting of annika waving, close up", label="describes_style_words"),
     Dirty("a close up of annika smiling and the", label="truncated"),

@@ -68,6 +68,41 @@ GOOD = [
         "“Who's there?” asks annika at a door, medium shot",
         "error messages fill the screen before annika, from behind",
     ),
+    # Facts of the picture itself, and what others do behind.
+    *_of(
+        "character",
+        "annika",
+        *(
+            f"a close up of annika. The {fact}"
+            for fact in (
+                "image has a watermark in the corner.",
+                "image is upside down.",
+                "image is mirrored.",
+                "image is in black and white.",
+                "image was cropped at the knees.",
+                "image is blurry.",
+                "image is seen from above.",
+                "image has a white border.",
+                "image shows two halves, split in the middle.",
+                "picture is tilted to the left.",
+                "photo is of high contrast.",
+                "image does not show her face.",
+                "picture doesn't include the left hand.",
+                "style of the frame is a mirror's.",
+            )
+        ),
+        "a close up of annika. There are no chairs visible.",
+        "a close up of annika. No shoes are visible.",
+        "a wide shot of annika. Behind her, a man waves.",
+        "a wide shot of annika. Behind her, a door opens.",
+        "annika bowing in a wide shot. This version of the bow has one knee down.",
+    ),
+    *_of(
+        "motion",
+        "fluid walk",
+        "a figure in a fluid walk. Behind it, a second figure does the same half a beat later.",
+        "a figure in a fluid walk, slowly. This follows a short turn to the left.",
+    ),
     # Quotes, apostrophes, marks, numbers.
     *_of(
         "character",

@@ -22,7 +22,7 @@ from stages.text.reject import cut_off, no_caption
 __all__ = ["VERSION", "CleanOptions", "Cleaned", "check", "clean", "not_a_caption"]
 
 # Part of every final's fingerprint: raise it when the same caption would come out otherwise.
-VERSION = 2
+VERSION = 3
 
 _REMARKS = frozenset({"removed a preamble", "removed a label", "removed closing remarks"})
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from stages.policy import Policy, read_words
 from stages.text.anchor import article_for, holds_anchor
+from stages.text.clauses import first_clause_end
 from stages.text.words import words
 
 # What may follow a noun that stands for the whole subject: "a woman walks", not "a woman doctor"
@@ -25,12 +26,24 @@ _TRAIT_FOLLOWS = re.compile(
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(r"\b(?:she|he|they|her|his|him|their|them)\b", re.IGNORECASE)
-# "a statue of a woman" shows a statue.
+# "a statue of a woman" shows a statue, "without a person" nobody, "dressed as a man" somebody else.
 _LIKENESS = re.compile(
-    r"\b(?:statue|sculpture|shadow|reflection|poster|painting|drawing|mural|doll|figurine|mannequin"
-    r"|group|crowd) of \Z",
+    r"\b(?:(?:statue|sculpture|shadow|silhouette|reflection|poster|painting|drawing|mural|doll"
+    r"|figurine|mannequin|bust|symbol|outline|costume|mask|size|height|instead) of"
+    r"|(?<=[a-z] )(?:an?|the|his|her|its|their) (?:\w+ ){0,2}(?:picture|photo|image|portrait)"
+    r" of"
+    r"|without|as|like|than|not|never|resembling|for|unlike) \Z",
     re.IGNORECASE,
 )
+# "the woman in the mirror" is there twice, or not at all.
+_WITHIN = re.compile(
+    r"\s+(?:in|on|from) (?:an?|the|his|her|its|their) (?:\w+ ){0,2}?(?:mirror|reflection|screen"
+    r"|poster|painting|picture|photo(?:graph)?|portrait|drawing|mural|tv|television|magazine|book|moon|sign"
+    r"|billboard|advert|ad|cover|label|stamp|coin)\b",
+    re.IGNORECASE,
+)
+# "a figure skating rink" names no one.
+_OF_A_THING = re.compile(r"\s+(?:skat\w+|drawing|eating|train|railway|car)\b", re.IGNORECASE)
 _HE, _SHE = {"he", "him", "his", "himself"}, {"she", "her", "hers", "herself"}
 # Words that speak of somebody else.
 _OTHERS = {
@@ -45,12 +58,13 @@ _MEDIUM_OPENER = re.compile(
     r" (?:of|showing|depicting) (?=\w)",
     re.IGNORECASE,
 )
-_FRAMED = re.compile(
-    r",? (?:in|from|as) (?:an? |the )?(?:[\w-]+ ){0,3}?(?:shot|close[- ]?up|view|angle|above|below"
-    r"|behind|side|portrait)\Z",
+# "a drawing of a house held by a child" shows the drawing.
+_HANDLED = re.compile(
+    r"\b(?:held|hung|hangs|hanging|pinned|taped|framed|mounted|easel|fridge|carried|shown to|stuck"
+    r"|in (?:an?|the|his|her|their|one|both) hands?|(?:drawn|made|painted|created|signed) by"
+    r"|by (?:an?|the|his|her) (?:child|boy|girl|man|woman|person|artist|student|kid|toddler))\b",
     re.IGNORECASE,
 )
-_CLAUSE_END = re.compile(r"[,.;:!?]")
 
 
 def insert_anchor(text: str, anchor: str, policy: Policy) -> str:
@@ -66,30 +80,27 @@ def _as_subject(text: str, anchor: str) -> str:
     vocabulary = read_words()
     found = [word.text.removesuffix("'s") for word in words(text)]
     people = {word for word in found if word in vocabulary.people}
-    if len(people) != 1 or any(word in vocabulary.many_people for word in found):
+    if len(people) != 1 or not vocabulary.many_people.isdisjoint(found):
         return text
     (who,) = people
     article = "" if who in ("someone", "somebody") else r"(?:an?|the|one|this)\s+"
-    subjects = list(_mention(article, who).finditer(text))
-    mentions = found.count(who)
-    # "a woman and another woman" is two; "a woman … the woman" is one.
-    if not subjects or mentions != len(subjects) or _indefinite(subjects) > 1:
+    subject = _mention(article, who).search(text)
+    # Put in once and said twice, "the woman" would be another one.
+    if not subject or found.count(who) != 1:
         return text
-    first = subjects[0]
-    if _PRONOUN.search(text[: first.start()]) or _TRAIT_FOLLOWS.match(text, first.end()):
+    before = text[: subject.start()]
+    if _PRONOUN.search(before) or _LIKENESS.search(before):
         return text
-    if _LIKENESS.search(text[: first.start()]) or not _OTHERS.get(who, set()).isdisjoint(found):
+    if any(rule.match(text, subject.end()) for rule in (_TRAIT_FOLLOWS, _WITHIN, _OF_A_THING)):
         return text
-    return f"{text[: first.start()]}{anchor}{text[first.end() :]}"
+    if not _OTHERS.get(who, set()).isdisjoint(found):
+        return text
+    return f"{before}{anchor}{text[subject.end() :]}"
 
 
 @lru_cache(maxsize=256)
 def _mention(article: str, who: str) -> re.Pattern[str]:
     return re.compile(rf"\b{article}{who}{_STOP}{_GOES_ON}", re.IGNORECASE)
-
-
-def _indefinite(subjects: list[re.Match[str]]) -> int:
-    return sum(not found[0].lower().startswith(("the", "this")) for found in subjects)
 
 
 def _as_head(text: str, anchor: str) -> str:
@@ -112,17 +123,12 @@ def _as_style(text: str, anchor: str) -> str:
     """ "a painting of a cat, close up" to "a cat in illustration style, close up"."""
     if not _STYLE_NOUN.search(anchor):
         return text
-    scene = _MEDIUM_OPENER.sub("", text)
+    scene = text if _HANDLED.search(text) else _MEDIUM_OPENER.sub("", text)
     mediums = read_words().traits["medium"].alone
     if _SAYS_STYLE.search(scene) or any(word.text in mediums for word in words(scene)):
         return text
-    stop = _CLAUSE_END.search(scene)
-    clause, rest = (scene[: stop.start()], scene[stop.start() :]) if stop else (scene, "")
-    if len(words(clause)) < 2:
-        return text
-    framed = _FRAMED.search(clause)
-    place = framed.start() if framed else len(clause)
-    return f"{clause[:place].rstrip()} in {anchor}{clause[place:]}{rest}"
+    place = first_clause_end(scene)
+    return text if place is None else f"{scene[:place]} in {anchor}{scene[place:]}"
 
 
 def _english(text: str) -> bool:

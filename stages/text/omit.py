@@ -1,20 +1,44 @@
-"""Removes what a policy leaves out, by whole sentences only.
+"""Removes what a policy leaves out, by whole sentences only, and only where nobody could object.
 
-Within a clause, grammar would break: that is left to a repair turn.
+Within a clause, grammar would break: that is left to a repair turn. What may change from picture to
+picture (clothing, a black eye, a dark room) is something to prompt for, and so is the only word on
+where it happens: such a sentence is told, never removed.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 from stages.policy import Policy, read_words
 from stages.text.anchor import holds_anchor
 from stages.text.traits import described
-from stages.text.words import sentences, words
+from stages.text.vocabulary import read_vocabulary
+from stages.text.words import Phrases, Word, sentences, words
 
 _BACKGROUND = re.compile(
-    r"(?:in the (?:back ?ground|distance)\b|the (?:background|backdrop|setting)\b"
+    r"(?:in the (?:back ?ground|distance)\b|the (?:background|backdrop)\b"
     r"|behind (?:her|him|them|it),)",
+    re.IGNORECASE,
+)
+# Looks for good; clothing, objects and places may be others in the next picture.
+_LASTING = frozenset({"hair", "eyes", "face", "body", "style"})
+_FRAGMENTS = frozenset({"hair", "eyes", "face", "style"})
+# … and of these, what a day may bring.
+_PASSING = re.compile(
+    r"\b(?:black eye|(?:pony|pig)tails?|braid(?:s|ed)?|buns?|updos?|make-?up|lipstick|eye ?shadow"
+    r"|eye ?liner|face paint|messy|stubble|now|then|not|no|than|yet|if)\b"
+    r"|\beyes? (?:\w+ ){0,2}?red\b|\bred eyes?\b"
+    r"|\b(?:red|pink|pale|white|green|blue|purple|black|dark|bright|golden|silver)\b.*"
+    r"\b(?:face|cheeks?|nose|lips|chin)\b"
+    r"|\b(?:face|cheeks?|nose|lips|chin)\b.*"
+    r"\b(?:red|pink|pale|white|green|blue|purple|black|dark|bright|golden|silver)\b",
+    re.IGNORECASE,
+)
+_OF_THE_ONE = re.compile(
+    r"(?:she|he|they|it|her|his|their|its|the (?:woman|man|girl|boy|person|figure|subject"
+    r"|character)(?:['’]s)?)\b",
     re.IGNORECASE,
 )
 
@@ -27,19 +51,67 @@ def without_omitted(text: str, anchor: str, policy: Policy) -> str:
     found = sentences(text)
     if len(found) < 2:
         return text
-    kept = [one for one in found if not _only_omitted(one, anchor, policy)]
+    kept = [
+        one
+        for place, one in enumerate(found)
+        if not _only_omitted(one, (*found[:place], *found[place + 1 :]), anchor, policy)
+    ]
     return text if len(kept) in (0, len(found)) else " ".join(kept)
 
 
-def _only_omitted(sentence: str, anchor: str, policy: Policy) -> bool:
+def _only_omitted(sentence: str, others: Sequence[str], anchor: str, policy: Policy) -> bool:
     if anchor and holds_anchor(sentence, anchor):
         return False
+    found = words(sentence)
     if "background" in policy.omits and _BACKGROUND.match(sentence):
-        return True
-    spans = [(one.start, one.end) for one in described(sentence, anchor, policy.omits)]
+        return _only_scenery(found)
+    told = described(sentence, anchor, policy.omits)
+    if not told or any(one.trait not in _LASTING for one in told) or _PASSING.search(sentence):
+        return False
     vocabulary = read_words()
     empty = vocabulary.function | vocabulary.carriers
-    return bool(spans) and all(
-        word.text in empty or any(start <= word.start < end for start, end in spans)
-        for word in words(sentence)
-    )
+    if not all(
+        word.text in empty or any(one.start <= word.start < one.end for one in told)
+        for word in found
+    ):
+        return False
+    fragment = told[0].start == found[0].start and all(one.trait in _FRAGMENTS for one in told)
+    whose = _OF_THE_ONE.match(sentence) and not _several(others, anchor)
+    return fragment or bool(whose) or all(one.trait == "style" for one in told)
+
+
+def _several(others: Sequence[str], anchor: str) -> bool:
+    """True if "she" or "the man" may be somebody else than whom the caption is about."""
+    vocabulary = read_words()
+    people = set()
+    for sentence in others:
+        for word in words(sentence):
+            bare = word.text.removesuffix("'s")
+            if bare in vocabulary.many_people:
+                return True
+            if bare in vocabulary.people:
+                people.add(bare)
+    held = bool(anchor) and any(holds_anchor(sentence, anchor) for sentence in others)
+    return len(people) + held > 1
+
+
+def _only_scenery(found: Sequence[Word]) -> bool:
+    """True if a sentence on the background names no one and nothing that acts."""
+    vocabulary = read_words()
+    trait = vocabulary.traits["background"]
+    empty = vocabulary.function | vocabulary.looks | vocabulary.degrees
+    empty |= read_vocabulary().said_of_scenery | frozenset(trait.looks) | {"appears", "distance"}
+    place = named = 0
+    while place < len(found):
+        count = _scenery().at(found, place)
+        if not count and found[place].text not in empty:
+            return False
+        named += count
+        place += count or 1
+    return named > 0
+
+
+@lru_cache(maxsize=1)
+def _scenery() -> Phrases:
+    trait = read_words().traits["background"]
+    return Phrases((*trait.nouns, *trait.worn, *read_vocabulary().scenery), plurals=True)

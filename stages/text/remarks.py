@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from stages.text.verdicts import tells_nothing
 from stages.text.words import sentences
 
 _NOUN = (
@@ -84,8 +85,11 @@ _RULER = re.compile(r"[-*_=]{3,}")
 _CLOSING = re.compile(
     r"[\s(\[*_]*(?:notes?\s*[*_]*\s*[:：]|note that\b|(?:please )?let me know\b|i hope\b"
     r"|hope (?:this|that|it)\b|feel free\b|would you like\b|do you want\b|is there anything\b"
-    r"|if you(?:['’]d| would| want| need)\b|this (?:caption|description|version|sentence|follows"
-    r"|adheres|meets|satisfies)\b|(?:user|human)\s*:|\[?end(?: of (?:the )?caption)?\b\W*\Z"
+    r"|if you(?:['’]d| would| want| need)\b"
+    r"|this (?:caption|description|sentence|version(?! of\b))\b"
+    r"|this (?:follows|adheres to|meets|satisfies) [^.]{0,40}"
+    r"\b(?:rules?|guidelines?|requirements?|instructions?|requests?|format)\b"
+    r"|(?:user|human)\s*:|\[?end(?: of (?:the )?caption)?\b\W*\Z"
     r"|(?:#[a-z]\w*\s*)+\Z"
     r"|the (?:above|combined|final|merged|resulting) (?:caption|description)\b"
     r"|(?:i|we)(?:['’]ve| have)? (?:combined|merged|fused|left|omitted|removed|kept|made|included"
@@ -93,18 +97,6 @@ _CLOSING = re.compile(
     r"|(?:explanation|rationale|reasoning|justification|(?:key )?changes(?: made)?|sources?"
     r"|word count|character count|tags|keywords)\s*[*_]*\s*[:：]"
     r"|\(?\d+ (?:words|characters|tokens)\)?\W*\Z|thank(?:s| you)\W*\Z)",
-    re.IGNORECASE,
-)
-# What captioners were trained to say of what they do not see.
-_ABSENT = re.compile(
-    r"(?:there (?:is|are) no (?:other |additional |visible |significant |discernible )*[\w ,]{1,60}"
-    r"(?:visible|present|(?:with)?in (?:the|this) (?:image|picture|photo|scene|frame|video))"
-    r"|no (?:other )?(?:text|watermarks?|logos?|people|objects?)(?: or \w+)? (?:is|are)"
-    r" (?:visible|present)"
-    r"|the (?:image|picture|photo|video) (?:does not|doesn['’]t) (?:contain|include|have|show) "
-    # … and of the picture instead of what is in it.
-    r"|the image (?:is|has|was) |the (?:overall )?(?:mood|atmosphere|tone|composition|quality"
-    r"|resolution|style|aesthetic) of the (?:image|picture|photo(?:graph)?|scene|video)\b)",
     re.IGNORECASE,
 )
 _HASHTAGS = re.compile(r"(?:\s+#[A-Za-z]\w*){2,20}\Z")
@@ -162,6 +154,6 @@ def _without_closing_sentences(text: str, anchor: str) -> str:
     kept = [
         one
         for place, one in enumerate(kept)
-        if not place or (anchor and anchor in one) or not _ABSENT.match(one)
+        if not place or (anchor and anchor in one) or not tells_nothing(one)
     ]
     return text if len(kept) == len(found) else " ".join(kept)
