@@ -187,6 +187,8 @@ LABELS = [
     Dirty(f'Caption: "{LEANING}"', LEANING),
     Dirty(f"- Caption: {LEANING}", LEANING),
     Dirty(f"1. {LEANING}", LEANING),
+    Dirty(f"1. {LEANING.capitalize()}", LEANING.capitalize()),
+    Dirty("1. Annika waves in a wide shot", "annika waves in a wide shot"),
     Dirty(f"- {LEANING}", LEANING),
     Dirty(f"• {LEANING}", LEANING),
 ]
@@ -395,6 +397,8 @@ ANCHORS = [
         "annika",
         ("a close up of Annika smiling", "a close up of annika smiling"),
         ("A CLOSE UP OF ANNIKA SMILING", "A CLOSE UP OF annika SMILING"),
+        ("A Close Up Of Annika Smiling", "A Close Up Of annika Smiling"),
+        ("“Annika” waves in a close up", "“annika” waves in a close up"),
         ("a close up of anika smiling", "a close up of annika smiling"),
         ("a close up of Anníka smiling", "a close up of annika smiling"),
         ("a close up of the character annika smiling", "a close up of annika smiling"),
@@ -823,6 +827,14 @@ NONE_LEFT = [
         "illustration style", label="anchor_only", lora_type="style", anchor="illustration style"
     ),
     Dirty("花", label="missing_anchor", anchor="花子"),
+    Dirty("a wide shot of a sign that reads ANNIKA", label="missing_anchor"),
+    Dirty('a close up of a badge: "ANNIKA LARSSON"', label="missing_anchor"),
+    Dirty(
+        "a glass of Pinot Noir on a table, close up",
+        label="missing_anchor",
+        lora_type="style",
+        anchor="noir",
+    ),
     Dirty("アンナが走る、全身", label="missing_anchor", anchor="アン"),
     Dirty("a close up of {trigger} smiling", label="placeholder", anchor=""),
 ]

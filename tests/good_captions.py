@@ -162,6 +162,43 @@ GOOD = [
     *_of("character", "ß", "a close up of ß smiling, straight on"),
     *_of("character", "note", "note waving in a wide shot, arms up"),
     *_of("character", "caption", "caption waving in a wide shot, arms up"),
+    # Words that only look like the anchor, lettering, and repetition that is meant.
+    *_of(
+        "object",
+        "Bell",
+        "a Bell beside a church bell in a close up",
+        "a bell tower with a Bell in it, wide shot",
+    ),
+    *_of(
+        "motion",
+        "the Twist",
+        "a figure dances the Twist, left, then right. With a twist of the wrist it ends",
+    ),
+    *_of(
+        "style",
+        "noir",
+        "a glass of Pinot Noir on a table in noir, close up",
+        "a door under a sign Le Chat Noir in noir, wide shot",
+    ),
+    *_of(
+        "motion",
+        "moonstep",
+        "a figure does moonstep, moonstep, moonstep, then a jump. The arms rise",
+    ),
+    *_of("character", "Zoë", "Zoë on a sign that reads “zoë was here”, close up"),
+    *_of(
+        "character",
+        "annika",
+        'annika holding a badge that says "ANNIKA LARSSON", close up',
+        "annika before a door with the sign “Annika's Café”, wide shot",
+        "annika under the word ANNIKA in neon, wide shot",
+        "annika beside a poster of Annika Larsson, medium shot",
+        "annika, annika and annika: triple exposure, wide shot",
+        "1. FC Köln jersey tossed away by annika, wide shot",
+        "2. Bundesliga on a screen behind annika, medium shot",
+        "3. floor of a house, annika at a window, wide shot",
+        "E. coli under a microscope, annika above it, close up",
+    ),
     # Other scripts and languages.
     *_of(
         "character", "花子", "花子が「さようなら」と言って手を振る、全身", "手を振る花子、上半身。"

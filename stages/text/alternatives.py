@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
+from stages.policy import read_words
 from stages.text.words import words
 
 _BULLET = re.compile(r"[-*•–▪◦]\s+")
@@ -35,14 +37,16 @@ def without_timestamps(text: str) -> str:
     return _TIMESTAMP.sub("", text) if ":" in text else text
 
 
-def one_of_several(text: str, choose: Callable[[list[str]], str]) -> str:
+def one_of_several(text: str, choose: Callable[[list[str]], str], anchor: str = "") -> str:
     """One caption of a list: numbered ones and bullets that are captions by themselves are
     alternatives, of which `choose` takes one; other bullets are parts, and are joined."""
     if "\n" not in text:
-        return _inline(text)
+        return _inline(text, anchor)
     given = [line.strip() for line in text.split("\n") if line.strip()]
     # Some models say everything twice.
     lines = list({line.casefold(): line for line in reversed(given)}.values())[::-1]
+    if len(lines) == 1:
+        return _inline(lines[0], anchor)
     for place, line in enumerate(lines):
         if place and _OTHERWISE.match(line):
             return "\n".join(lines[:place])
@@ -91,13 +95,35 @@ def _joined(items: list[str]) -> str:
     return text
 
 
-def _inline(text: str) -> str:
+def _inline(text: str, anchor: str) -> str:
     first = _NUMBER.match(text)
     if first:
         second = _INLINE.search(text, first.end())
         if second:
             return text[first.end() : second.start()].strip()
-        if text[: first.end()].strip("*_( ")[:1].isalpha() or text[0].isdigit():
+        if _begins_a_list(text, first, anchor):
             return text[first.end() :]
     found = _BULLET.match(text)
     return text[found.end() :] if found else text
+
+
+def _begins_a_list(text: str, marker: re.Match[str], anchor: str) -> bool:
+    """True for "Option 1: …" and for "1. a …" alone; not for "1. FC Köln" or "E. coli"."""
+    bare = marker[0].strip("*_( \t")
+    if bare[:1].isalpha() and len(bare) > 2:
+        return True
+    if not bare.startswith("1") or bare[1:2].isdigit():
+        return not bare[:1].isdigit() and not bare.endswith(".")
+    word = next(iter(words(text[marker.end() :])), None)
+    if word is None:
+        return False
+    begins = text[marker.end() + word.start]
+    vocabulary = read_words()
+    plain = word.text in vocabulary.function or word.text in _framing_begins()
+    named = anchor[:1].casefold() == begins.casefold() and anchor.casefold().startswith(word.text)
+    return not begins.isupper() or plain or named
+
+
+@lru_cache(maxsize=1)
+def _framing_begins() -> frozenset[str]:
+    return frozenset(phrase.split()[0] for phrase in read_words().framing)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from stages.policy import read_words
+from stages.text.spared import spared
 from stages.text.words import words
 
 # Where trainers and prompt templates leave a place for the anchor.
@@ -102,7 +103,10 @@ def _all_repairs(text: str, anchor: str, lora_type: str) -> list[Repair]:
     if not anchor:
         return []
     slip = misspelled(text, anchor)
-    slips = [_put(_SPELLED, _name(slip), anchor)] if slip else []
+    slips = []
+    if slip:
+        right = _unless_spared(anchor, lambda _: anchor)
+        slips.append(Repair(_SPELLED, re.compile(_name(slip)), right))
     return [*slips, *_repairs(anchor, lora_type)]
 
 
@@ -162,23 +166,38 @@ def _whole(pattern: str, anchor: str) -> str:
 def _repairs(anchor: str, lora_type: str) -> tuple[Repair, ...]:
     name = _name(anchor)
     article = _ARTICLE.match(anchor)
-    gap = r"[,、，]?\s*" if re.search(f"[{_UNSPACED}]\\Z", anchor) else r",?\s+"
     repairs = [
         Repair("filled a placeholder", PLACEHOLDER, lambda _: anchor),
         _spelling(anchor),
-        _put("joined a doubled anchor", rf"{name}(?:{gap}{name})+", anchor),
+        *_doubled(anchor, name, lora_type),
     ]
     if article:  # "a the red knight", "a Red Knight": the anchor brings its own
         rest = f"(?i:{re.escape(anchor[article.end() :])})"
         bare = _whole(rf"(?:{_AN_ARTICLE}|(?<=\A)|{_BEFORE_A_NAME}){rest}", rest)
         repairs.append(_put("removed an article", rf"{_AN_ARTICLE}{name}", anchor))
-        repairs.append(_put(_SPELLED, bare, anchor))
+        repairs.append(Repair(_SPELLED, re.compile(bare), _unless_spared(anchor, lambda _: anchor)))
     if lora_type == "character":
         repairs += _of_a_person(anchor, name, own_article=article is not None)
     elif not article:
         fitting = f"{article_for(anchor)} {anchor}"
         repairs.append(_put("fitted an article", rf"\b[Aa]n?\s+{name}", fitting))
     return tuple(repairs)
+
+
+def _doubled(anchor: str, name: str, lora_type: str) -> list[Repair]:
+    """Joins an anchor that older tools put beside itself. Listed it is meant: "moonstep, moonstep,
+    moonstep, then a jump", "annika, annika and annika"."""
+    gap = r"\s*" if re.search(f"[{_UNSPACED}]\\Z", anchor) else r"\s+"
+    listed = rf"(?<!{re.escape(anchor)}, )(?<!{re.escape(anchor)} and )"
+    goes_on = rf"(?!,?\s+(?:and\s+|&\s+|or\s+)?{name})"
+    times = "+" if lora_type == "character" else ""
+    repairs = [rf"{listed}{name}(?:{gap}{name}){times}{goes_on}"]
+    if lora_type == "character":
+        repairs.append(rf"{listed}{name},\s+{name}(?=\s+(?!(?:and|or)\b)\w){goes_on}")
+    return [
+        Repair("joined a doubled anchor", re.compile(one), _unless_spared(anchor, lambda _: anchor))
+        for one in repairs
+    ]
 
 
 def _of_a_person(anchor: str, name: str, own_article: bool) -> list[Repair]:
@@ -209,7 +228,20 @@ def _spelling(anchor: str) -> Repair:
     def exact(found: re.Match[str]) -> str:
         return found[0] if careful and found[0] == lowered else anchor
 
-    return Repair(_SPELLED, pattern, exact)
+    return Repair(_SPELLED, pattern, _unless_spared(anchor, exact))
+
+
+def _unless_spared(
+    anchor: str, right: Callable[[re.Match[str]], str]
+) -> Callable[[re.Match[str]], str]:
+    """`right`, but for words that only look like the anchor."""
+
+    def put(found: re.Match[str]) -> str:
+        wanted = right(found)
+        same = wanted == found[0] or spared(found, anchor, holds_anchor(found.string, anchor))
+        return found[0] if same else wanted
+
+    return put
 
 
 def _put(name: str, pattern: str, right: str) -> Repair:

@@ -48,7 +48,7 @@ def peel(raw: str, anchor: str = "") -> tuple[str, tuple[str, ...]]:
         ("removed a label", spare(without_label)),
         ("removed closing remarks", lambda text: without_closing(text, anchor)),
         ("removed timestamps", without_timestamps),
-        ("unwrapped a list", lambda text: one_of_several(text, choose)),
+        ("unwrapped a list", lambda text: one_of_several(text, choose, anchor)),
         ("removed markup", lambda text: without_markup(text, anchor)),
         ("removed quotes", without_quotes),
         ("removed an opener", spare(without_opener)),
