@@ -200,7 +200,8 @@ def _from_yaml(file: str, text: Callable[[bytes], str]) -> list[str]:
         inside = value.items() if name in SECTIONS and isinstance(value, dict) else [(name, value)]
         for inner, item in inside:
             folded = str(inner).lower().replace("-", "_")
-            if "key" in folded or ("token" in folded and "max" not in folded):
+            secret = "key" in folded or ("token" in folded and "max" not in folded)
+            if secret and folded not in DEFAULTS:
                 raise Fatal(f"{inner}: keys belong into the environment or .env, as {KEY}", 2)
             if folded == "config":
                 raise Fatal("config: a file of settings cannot name another one", 2)

@@ -10,7 +10,7 @@ import argparse
 import difflib
 import math
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NoReturn
 
@@ -132,8 +132,9 @@ def job_parser(name: str, description: str) -> Parser:
     result.add_argument(
         "--config", metavar="FILE", help="YAML file of settings, or the name of a shipped one"
     )
+    prompt = ("system_prompt", "rules")  # nothing is asked here
     for section in JOB_SECTIONS:
-        _add_group(result, section, SECTIONS[section], without=("dataset_dir", "system_prompt"))
+        _add_group(result, section, SECTIONS[section], without=("dataset_dir", *prompt))
     return result
 
 
@@ -168,6 +169,11 @@ def _add(group: Any, option: Any, kind: Any) -> None:
     if metadata.pop("separator", None):
         group.add_argument(f"--{option.name}", type=_listed, help=text, **metadata)
         return
+    if "parse" in metadata:
+        group.add_argument(
+            f"--{option.name}", type=_parsed(metadata.pop("parse")), help=text, **metadata
+        )
+        return
     if kind == tuple[str, ...]:
         group.add_argument(f"--{option.name}", nargs="+", help=text, **metadata)
         return
@@ -182,6 +188,18 @@ def _add(group: Any, option: Any, kind: Any) -> None:
 
 def _listed(text: str) -> list[str]:
     return [word for part in text.split(",") if (word := " ".join(part.split()))]
+
+
+def _parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A type of argparse that tells why a text is none; nothing said is as good as not given."""
+
+    def checked(text: str) -> Any:
+        try:
+            return parse(text) if text else text
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
 
 
 def _at_least(kind: Any, least: float, most: float) -> Any:

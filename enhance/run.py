@@ -31,6 +31,7 @@ from stages.load import load, read
 from stages.merge import Merge
 from stages.policy import policy_of
 from stages.sample import Fatal, Sample, Stage
+from stages.text.encoding import decode
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,6 @@ def build(
         clean,
         config.cache.overwrite,
     )
-    policy = policy_of(config.policy)
     stages: list[Stage] = []
     if config.generate.generate:
         stages.append(Generate(config.generate, ranks.device, cache.content))
@@ -115,8 +115,12 @@ def build(
         raise Fatal("--no_generate and --until generated leave nothing to do", 2)
     if config.run.until != "generated":
         chat = _chat(config, ranks)
-        instructions = _instructions(config.policy.system_prompt)
-        stages.append(Merge(chat, config.merge, policy, config.policy.anchor, instructions))
+        options = config.policy
+        instructions = _text("--system_prompt", options.system_prompt)
+        policy = policy_of(options).with_rules(_text("--rules", options.rules))
+        if instructions:
+            instructions = "\n- ".join((instructions, *policy.rules))
+        stages.append(Merge(chat, config.merge, policy, options.anchor, instructions))
     if config.run.until == "final":
         stages.append(clean)
     return cache, stages
@@ -170,18 +174,19 @@ def _overlap(config: Config) -> bool:
     return config.run.overlap and (serves(config) or config.run.until == "generated")
 
 
-def _instructions(file: str) -> str:
+def _text(flag: str, file: str) -> str:
+    """What stands in a text file that a setting names; "" if it names none."""
     if not file:
         return ""
     try:
         data = read(Path(file).expanduser())
     except OSError as error:
-        raise Fatal(f"--system_prompt {file}: {error.strerror}", 2) from None
+        raise Fatal(f"{flag} {file}: {error.strerror}", 2) from None
     if data is None:
-        raise Fatal(f"--system_prompt {file}: there is no such file", 2)
-    text = data.decode("utf-8-sig", "replace").strip()
+        raise Fatal(f"{flag} {file}: there is no such file", 2)
+    text = decode(data)[0].strip()
     if not text:
-        raise Fatal(f"--system_prompt {file}: the file is empty", 2)
+        raise Fatal(f"{flag} {file}: the file is empty", 2)
     return text
 
 

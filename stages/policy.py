@@ -1,8 +1,7 @@
 """A LoRA type's policy: what captions of that type describe and omit, and the prompt it makes.
 
-`prompts/<type>.toml` holds the policy as data, `prompts/<type>.j2` its wording, and
-`prompts/words.toml` the words by which a caption shows what it describes. One policy builds the
-prompt and feeds the checker, so the two cannot disagree.
+`prompts/<type>.toml` holds the policy as data, `prompts/<type>.j2` its wording. One policy builds
+the prompt and feeds the checker, so the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -10,25 +9,18 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
-
 from stages.sample import Fatal
+from stages.template import render, unfenced
+from stages.tokens import TOKEN_LIMITS, most_words, token_limit
+from stages.wordlists import SHIPPED, WORDS, read_words
 
-# The wheel ships the folder inside the package `enhance`; a checkout has it beside the packages.
-_ROOT = Path(__file__).resolve().parent.parent
-SHIPPED = next(
-    (path for path in (_ROOT / "enhance" / "prompts", _ROOT / "prompts") if path.is_dir()),
-    _ROOT / "prompts",
-)
-
-_WORDS = "words.toml"
-_FENCE = re.compile(r"<\s*/?\s*(?:person|draft|anchor)\s*>", re.IGNORECASE)
+# Sentences that another follows.
+_SENTENCE = re.compile(r"[.!?] +(?=\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +41,8 @@ class Options:
     allow: tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "traits that captions may describe although their type leaves them out: hair, "
-            "eyes, face, body, clothing, background, style …",
+            "help": "traits to describe although the LoRA type leaves them out: hair, eyes, face, "
+            "body, clothing, background, style …",
             "metavar": "TRAIT,…",
             "separator": ",",
         },
@@ -63,44 +55,30 @@ class Options:
             "separator": ",",
         },
     )
+    tag_clothing: bool = field(
+        default=False, metadata={"help": "outfits vary: describe them (as --allow clothing)"}
+    )
+    max_sentences: int = field(
+        default=0,
+        metadata={"help": "longest caption (0: as its type says)", "metavar": "N", "least": 0},
+    )
+    target_tokens: str | int = field(
+        default="",
+        metadata={
+            "help": f"the trainer's text encoder, or how many tokens it reads: "
+            f"{', '.join(TOKEN_LIMITS)}",
+            "metavar": "NAME|N",
+            "parse": token_limit,
+        },
+    )
+    rules: str = field(
+        default="",
+        metadata={"help": "text file of your own rules, one a line", "metavar": "FILE"},
+    )
     system_prompt: str = field(
         default="",
         metadata={"help": "text file that replaces the policy's instructions", "metavar": "FILE"},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Trait:
-    """What a caption may say of a subject, a scene or a picture, and the words that show it.
-
-    The fields are those of a `[traits.…]` table in prompts/words.toml, which explains them.
-    """
-
-    name: str
-    label: str  # of the problem, where a policy leaves the trait out
-    nouns: tuple[str, ...] = ()
-    worn: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    alone: tuple[str, ...] = ()
-    looks: tuple[str, ...] = ()
-    say: bool = False
-    of_anchor: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """prompts/words.toml: the vocabulary that all policies share."""
-
-    looks: frozenset[str]
-    degrees: frozenset[str]
-    moving: frozenset[str]
-    people: frozenset[str]
-    many_people: frozenset[str]
-    framing: frozenset[str]
-    function: frozenset[str]
-    carriers: frozenset[str]
-    names_too: frozenset[str]
-    traits: Mapping[str, Trait]
 
 
 @dataclass(frozen=True)
@@ -119,8 +97,16 @@ class Policy:
     forbidden: tuple[str, ...]
     generic: tuple[str, ...]  # words too common to be an anchor of this type
     good: tuple[str, ...]
-    bad: tuple[Mapping[str, str], ...]
+    bad: tuple[Mapping[str, str], ...]  # text, why
+    worked: tuple[Mapping[str, str], ...]  # person, draft, caption, why
     folders: tuple[str, ...]
+    encoder: str | int = ""  # that captions must fit, "" for none
+    rules: tuple[str, ...] = ()  # a user's own
+
+    @property
+    def most_words(self) -> int:
+        """How many words fit the text encoder, about; 0 if none is named."""
+        return most_words(self.encoder) if self.encoder else 0
 
     @cached_property
     def spelled(self) -> tuple[str, ...]:
@@ -134,7 +120,7 @@ class Policy:
         """What the cleaner reads of it: a final made under another answer is cleaned anew."""
         return (
             *(self.omits, self.sentences, self.fewest_words, self.framing, self.insert),
-            self.forbidden,
+            *(self.forbidden, self.encoder),
         )
 
     @cached_property
@@ -144,86 +130,90 @@ class Policy:
         lines = (line.strip(" -.").lower() for line in prompt.splitlines())
         return tuple(line for line in lines if len(line) >= 30)
 
-    @cached_property
-    def _environment(self) -> Environment:
-        # Templates may come from users, captions always do: sandboxed, and captions reach the
-        # template as values, never as source.
-        return SandboxedEnvironment(
-            loader=ChoiceLoader([FileSystemLoader(folder) for folder in self.folders]),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=False,
-        )
-
     def system(self, anchor: str) -> str:
         """The instructions: byte-identical for all files of a concept, so servers cache them."""
-        return self._render("system", anchor=anchor)
+        return render(self.lora_type, self.folders, "system", policy=self, anchor=anchor)
 
     def user(self, anchor: str, manual: str, draft: str) -> str:
         """One file's texts, fenced as data; an empty text has no fence."""
-        return self._render("user", anchor=anchor, manual=_unfenced(manual), draft=_unfenced(draft))
+        texts = {"manual": unfenced(manual), "draft": unfenced(draft)}
+        return render(self.lora_type, self.folders, "user", policy=self, anchor=anchor, **texts)
 
     @cached_property
     def wording(self) -> str:
         """Both messages over placeholders: changes when a template or the policy does."""
         return self.system("{anchor}") + self.user("{anchor}", "{manual}", "{draft}")
 
-    def _render(self, message: str, **values: str) -> str:
-        name = f"{self.lora_type}.j2"
-        try:
-            template = self._environment.get_template(name)
-            return template.render(policy=self, message=message, **values).strip()
-        except TemplateError as error:
-            raise Fatal(f"prompt template {name}, {message} message: {error}") from None
-
-
-def _unfenced(caption: str) -> str:
-    """A caption cannot end its own fence and speak as instructions."""
-    while (bare := _FENCE.sub("", caption)) != caption:  # one within another leaves a third
-        caption = bare
-    return caption.strip()
-
-
-@cache
-def read_words() -> Words:
-    """The shared vocabulary, as shipped."""
-    data = tomllib.loads((SHIPPED / _WORDS).read_text(encoding="utf-8"))
-    traits = {
-        name: Trait(name, **{key: _frozen(value) for key, value in table.items()})
-        for name, table in data["traits"].items()
-    }
-    lists = {name: frozenset(words) for name, words in data.items() if name != "traits"}
-    return Words(traits=traits, **lists)
+    def with_rules(self, text: str) -> Policy:
+        """With a user's own rules in the prompt, one a line."""
+        lines = (line.strip().lstrip("-*• ").strip() for line in text.splitlines())
+        return replace(self, rules=tuple(line for line in lines if line))
 
 
 def policy_of(options: Options) -> Policy:
-    """The policy that the settings name. Raises Fatal as `read_policy` does."""
-    return read_policy(options.lora_type, options.prompts_dir, options.allow, options.never)
+    """The policy that the settings name, without `rules`: files are read upstairs. Raises Fatal."""
+    return read_policy(
+        options.lora_type,
+        options.prompts_dir,
+        options.allow,
+        options.never,
+        options.tag_clothing,
+        options.max_sentences,
+        options.target_tokens,
+    )
 
 
 @cache
 def read_policy(
-    lora_type: str, prompts_dir: str = "", allow: tuple[str, ...] = (), never: tuple[str, ...] = ()
+    lora_type: str,
+    prompts_dir: str = "",
+    allow: tuple[str, ...] = (),
+    never: tuple[str, ...] = (),
+    tag_clothing: bool = False,
+    max_sentences: int = 0,
+    target_tokens: str | int = "",
 ) -> Policy:
-    """The policy of a LoRA type. `allow` names traits that may be described all the same, `never`
-    adds words. Raises Fatal if there is none or its file is malformed."""
+    """The policy of a LoRA type under the settings of those names.
+
+    Raises Fatal if there is none or its file is malformed.
+    """
     folders = [Path(prompts_dir).expanduser()] if prompts_dir else []
     if prompts_dir and not folders[0].is_dir():
         raise Fatal(f"--prompts_dir {prompts_dir}: there is no such folder", 2)
     folders.append(SHIPPED)
+    allow = (*allow, "clothing") if tag_clothing and "clothing" not in allow else allow
     for trait in allow:
         if trait not in read_words().traits:
             known = ", ".join(read_words().traits)
             raise Fatal(f"--allow {trait}: is none of {known}", 2)
     for folder in folders:
         path = folder / f"{lora_type}.toml"
-        if path.is_file() and path.name != _WORDS:
-            return _parse(lora_type, path, tuple(map(str, folders)), allow, never)
+        if path.is_file() and path.name != WORDS:
+            policy = _parse(lora_type, path, tuple(map(str, folders)), allow, never)
+            if max_sentences:
+                fewest = min(policy.sentences[0], max_sentences)
+                policy = replace(policy, sentences=(fewest, max_sentences))
+            return _consistent(replace(policy, encoder=target_tokens))
     known = ", ".join(
         sorted({path.stem for folder in folders for path in folder.glob("*.toml")} - {"words"})
     )
     raise Fatal(f"--lora_type {lora_type!r} is none of: {known}", 2)
+
+
+def _consistent(policy: Policy) -> Policy:
+    """Without the examples that the user's settings rule out: they would teach otherwise."""
+
+    def fits(text: str) -> bool:
+        short = len(_SENTENCE.findall(text)) < policy.sentences[1]
+        return short and not any(
+            re.search(rf"\b{re.escape(word)}s?\b", text, re.IGNORECASE) for word in policy.forbidden
+        )
+
+    return replace(
+        policy,
+        good=tuple(text for text in policy.good if fits(text)),
+        worked=tuple(one for one in policy.worked if fits(one["caption"])),
+    )
 
 
 def _parse(
@@ -241,7 +231,7 @@ def _parse(
         return Policy(
             lora_type=lora_type,
             what=str(data["what"]),
-            describe=tuple(data["describe"]),
+            describe=(*data["describe"], *(read_words().traits[name].ask for name in allow)),
             omit=omit,
             omits=omits,
             sentences=(int(low), int(high)),
@@ -250,14 +240,33 @@ def _parse(
             insert=str(data.get("insert", "never")),
             forbidden=(*data.get("forbidden", ()), *never),
             generic=tuple(data.get("generic", ())),
-            good=tuple(examples.get("good", ())),
-            bad=tuple(examples.get("bad", ())),
+            good=tuple(one["text"] for one in _examples(examples, "good", ("text",), allow)),
+            bad=_examples(examples, "bad", ("text", "why"), allow),
+            worked=_examples(examples, "worked", ("draft", "caption"), allow),
             folders=folders,
         )
     except KeyError as error:
         raise Fatal(f"{path}: the policy lacks {error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise Fatal(f"{path}: {error}") from None
+
+
+def _examples(
+    tables: Mapping[str, Any], kind: str, needed: Sequence[str], allow: tuple[str, ...]
+) -> tuple[Mapping[str, str], ...]:
+    """The examples of a kind that hold under `allow`: those that show a trait left out (`without`)
+    go once it may be described, those that show it described (`with`) come then.
+
+    Raises ValueError for an unknown trait, KeyError for what is missing.
+    """
+    result = []
+    for entry in tables.get(kind, ()):
+        table: dict[str, Any] = {"text": entry} if isinstance(entry, str) else dict(entry)
+        told, left = _traits(table.pop("with", ())), _traits(table.pop("without", ()))
+        if set(told) <= set(allow) and not set(left) & set(allow):
+            example = {"person": "", "why": "", **table}
+            result.append({name: str(example[name]) for name in (*needed, "person", "why")})
+    return tuple(result)
 
 
 def _omitted(
@@ -270,10 +279,7 @@ def _omitted(
     lines: list[str] = []
     traits: list[str] = []
     for entry in entries:
-        named = [] if isinstance(entry, str) else list(entry.get("traits", ()))
-        for trait in named:
-            if trait not in read_words().traits:
-                raise ValueError(f"{trait!r} is none of: {', '.join(read_words().traits)}")
+        named = [] if isinstance(entry, str) else _traits(entry.get("traits", ()))
         left = [trait for trait in named if trait not in allow]
         if len(left) == len(named):
             lines.append(entry if isinstance(entry, str) else str(entry["say"]))
@@ -283,5 +289,9 @@ def _omitted(
     return tuple(lines), tuple(traits)
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _traits(names: Sequence[str]) -> list[str]:
+    """Names of traits. Raises ValueError for an unknown one."""
+    for name in names:
+        if name not in read_words().traits:
+            raise ValueError(f"{name!r} is none of: {', '.join(read_words().traits)}")
+    return list(names)

@@ -118,9 +118,9 @@ def test_the_longest_caption_is_that_of_the_named_encoder(
 ) -> None:
     write(one / "a.txt", GOOD + ", with a friend at her side" * 12)
     for limit, status in (("clip", 3), ("60", 3), ("qwen-image", 0), ("t5", 0)):
-        told(capsys, status, one, "--token_limit", limit, "--fail_on", "token_budget")
+        told(capsys, status, one, "--target_tokens", limit, "--fail_on", "token_budget")
     told(capsys, 3, one, "--trainer", "sd-scripts", "--fail_on", "token_budget")
-    assert "clap" in refusal(capsys, "check", one, "--token_limit", "clap")
+    assert "clap" in refusal(capsys, "check", one, "--target_tokens", "clap")
 
 
 def test_a_caption_that_cannot_be_read_costs_its_file(

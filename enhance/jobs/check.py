@@ -22,7 +22,7 @@ from stages.sample import Problem
 from stages.text import CleanOptions, check
 from stages.text.corpus import Entry, Finding, look_over
 from stages.text.encoding import decode
-from stages.text.file import TOKEN_LIMITS, check_file
+from stages.text.file import check_file
 
 _SHOWN = 100  # files, unless told otherwise: who has more fixes them by label
 _LINE_BREAKS = re.compile(r"[\r\n]+")
@@ -32,9 +32,9 @@ def main(argv: Sequence[str]) -> int:
     """0 all well, 3 problems found. Raises Fatal, status 2, for a folder that cannot be checked."""
     options, rules, wanted = read_job(_parser(), argv)
     trainer = TRAINERS.get(wanted.trainer)
-    limit = wanted.token_limit or (trainer.token_limit if trainer else "t5")
+    limit = rules.target_tokens or (trainer.token_limit if trainer else "t5")
     layout = Layout.of(options)
-    policy.read_policy(rules.lora_type, rules.prompts_dir, rules.allow, rules.never)  # or Fatal
+    policy.policy_of(rules)  # or Fatal
     found = Found()
     seen = survey(options, layout)
     _check_captions(found, _chosen(seen, options), layout, rules, trainer, limit)
@@ -65,14 +65,6 @@ def _parser() -> Parser:
         help="add what this trainer chokes on or drops in silence",
     )
     group.add_argument(
-        "--token_limit",
-        type=_token_limit,
-        default=None,
-        metavar="NAME|N",
-        help=f"text encoder, or how many tokens yours reads: {', '.join(TOKEN_LIMITS)} "
-        "(default: t5; clip for sd-scripts)",
-    )
-    group.add_argument(
         "--fail_on",
         type=_labels,
         default=(),
@@ -100,16 +92,6 @@ def _labels(text: str) -> tuple[str, ...]:
     return labels
 
 
-def _token_limit(text: str) -> str | int:
-    name = text.lower()
-    if name in TOKEN_LIMITS:
-        return name
-    if name.isdecimal() and int(name) > 0:
-        return int(name)
-    known = ", ".join(TOKEN_LIMITS)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens and none of {known}")
-
-
 def _at_least_none(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of files")
@@ -129,7 +111,7 @@ def _check_captions(
     limit: str | int,
 ) -> None:
     """Each picture's caption: what a trainer would trip over, then what the policy says of it."""
-    cleaning = CleanOptions(prompts_dir=rules.prompts_dir, allow=rules.allow, never=rules.never)
+    cleaning = CleanOptions.of(rules)
     for path in media:
         name = layout.name(path)
         file = layout.path(path, "final")

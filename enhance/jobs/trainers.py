@@ -184,7 +184,7 @@ TRAINERS = {
                 "missing_caption": "trains the picture on its class_tokens",
                 "wildcard_syntax": "does with enable_wildcard or a separator set",
                 "token_budget": "cuts at max_token_length, 75 by default and 225 at most; "
-                "--token_limit t5 if you train Flux",
+                "--target_tokens t5 if you train Flux",
             },
             subfolders=False,
             token_limit="clip",

@@ -22,7 +22,7 @@ from stages.text.reject import cut_off, no_caption
 __all__ = ["VERSION", "CleanOptions", "Cleaned", "check", "clean", "not_a_caption"]
 
 # Part of every final's fingerprint: raise it when the same caption would come out otherwise.
-VERSION = 3
+VERSION = 4
 
 _REMARKS = frozenset({"removed a preamble", "removed a label", "removed closing remarks"})
 
@@ -34,11 +34,21 @@ class CleanOptions:
     prompts_dir: str = ""  # where a user's own policies lie
     allow: tuple[str, ...] = ()  # traits that captions may describe all the same
     never: tuple[str, ...] = ()  # words that they must not hold
+    tag_clothing: bool = False  # clothing may be described
+    max_sentences: int = 0  # 0: as the LoRA type says
+    target_tokens: str | int = ""  # the text encoder that captions must fit; "": any
 
     @classmethod
     def of(cls, options: policy.Options) -> CleanOptions:
         """Those of a run or job."""
-        return cls(options.prompts_dir, options.allow, options.never)
+        return cls(
+            options.prompts_dir,
+            options.allow,
+            options.never,
+            options.tag_clothing,
+            options.max_sentences,
+            options.target_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +170,15 @@ def _cleaned(raw: str, rules: Policy, anchor: str) -> tuple[str, tuple[str, ...]
 
 
 def _policy(lora_type: str, options: CleanOptions) -> Policy:
-    return read_policy(lora_type, options.prompts_dir, options.allow, options.never)
+    return read_policy(
+        lora_type,
+        options.prompts_dir,
+        options.allow,
+        options.never,
+        options.tag_clothing,
+        options.max_sentences,
+        options.target_tokens,
+    )
 
 
 def _would(edits: list[str]) -> str:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from stages.policy import read_words
 from stages.text.words import words
+from stages.wordlists import read_words
 
 _BULLET = re.compile(r"[-*•–▪◦]\s+")
 _NUMBER = re.compile(

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from stages.policy import read_words
 from stages.text.spared import spared
 from stages.text.words import words
+from stages.wordlists import article_for, read_words
 
 # Where trainers and prompt templates leave a place for the anchor.
 PLACEHOLDER = re.compile(
@@ -37,7 +37,6 @@ _PARTS = (
     r"(?:hand|face|head|arm|leg|hair|eye|shoulder|back|body|side|friend|finger|foot|feet|lap|mouth"
     r"|knee)s?"
 )
-_VOWEL = re.compile(r"(?!uni|use|usu|eu|one\b|once)[aeiou]|hour|honest|heir", re.IGNORECASE)
 _DOUBLED = re.compile(r"(.)\1{1,2}")
 # What may follow an anchor that stands for a person: elsewhere it describes the next noun, as in
 # "an annika poster", and the article belongs to that.
@@ -246,8 +245,3 @@ def _unless_spared(
 
 def _put(name: str, pattern: str, right: str) -> Repair:
     return Repair(name, re.compile(pattern), lambda _: right)
-
-
-def article_for(anchor: str) -> str:
-    """ "a" or "an", by the sound that the anchor begins with."""
-    return "an" if _VOWEL.match(anchor) else "a"

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from stages.policy import Policy, read_words
+from stages.policy import Policy
 from stages.sample import Problem
 from stages.text.anchor import PLACEHOLDER, holds_anchor, mask_anchor, misspelled
+from stages.text.length import over_budget
 from stages.text.traits import described
 from stages.text.words import Phrases, sentences, words
+from stages.wordlists import read_words
 
 _LETTER = re.compile(r"[^\W_]")
 _PRONOUN = re.compile(r"\W*(?:she|he|they|it|her|his|him)\b(?!['’]s own)", re.IGNORECASE)
@@ -91,6 +93,8 @@ def _of_length(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
     if count > policy.sentences[1]:
         message = f"{count} sentences, {policy.sentences[1]} at most"
         yield Problem("too_long", False, message=message)
+    if policy.encoder:
+        yield from over_budget(text, policy.encoder)
     # The framing words are English.
     framed = next(_framing().find(words(bare)), None) or not text.isascii()
     if policy.framing == "required" and _LETTER.search(bare) and not framed:
@@ -120,7 +124,7 @@ def _units(word: str) -> float:
 
 @lru_cache(maxsize=16)
 def _forbidden(entries: tuple[str, ...]) -> Phrases:
-    return Phrases(entries)
+    return Phrases(entries, plurals=True)
 
 
 @lru_cache(maxsize=1)

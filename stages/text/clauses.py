@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from stages.policy import read_words
 from stages.text.vocabulary import read_vocabulary
 from stages.text.words import Phrases, Word, sentences, words
+from stages.wordlists import read_words
 
 _OPENING = {"“": "”", "«": "»", "„": "“”", "「": "」", "『": "』", "(": ")", "[": "]"}
 _BREAK = re.compile(r"[,;](?=\s)|(?<=\s)[–—](?=\s)")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from stages.policy import Policy, read_words
-from stages.text.anchor import article_for, holds_anchor
+from stages.policy import Policy
+from stages.text.anchor import holds_anchor
 from stages.text.clauses import first_clause_end
 from stages.text.words import words
+from stages.wordlists import article_for, read_words
 
 # What may follow a noun that stands for the whole subject: "a woman walks", not "a woman doctor"
 # or "a woman with red hair", whose traits would be tied to the anchor's place.

@@ -11,11 +11,12 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from stages.policy import Policy, read_words
+from stages.policy import Policy
 from stages.text.anchor import holds_anchor
 from stages.text.traits import described
 from stages.text.vocabulary import read_vocabulary
 from stages.text.words import Phrases, Word, sentences, words
+from stages.wordlists import read_words
 
 _BACKGROUND = re.compile(
     r"(?:in the (?:back ?ground|distance)\b|the (?:background|backdrop)\b"

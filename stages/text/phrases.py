@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from stages.policy import read_words
+from stages.wordlists import read_words
 
 MOST = 0.8  # of the captions: said in so many a phrase becomes part of what the anchor means
 _FEWEST = 5  # captions; of fewer nothing is common

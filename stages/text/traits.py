@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from stages.policy import Trait, read_words
 from stages.text.anchor import MASK, mask_anchor
 from stages.text.words import Phrases, Word, words
+from stages.wordlists import Trait, read_words
 
 _BACK = 6  # words between "wearing" and what is worn, at most
 _COPULAS = frozenset({"is", "are", "was", "were", "looks", "appears", "seems"})

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from stages.policy import read_words
 from stages.text.vocabulary import read_vocabulary
 from stages.text.words import words
+from stages.wordlists import read_words
 
 _PICTURE = r"(?:image|picture|photo(?:graph)?|scene|video|clip|frame|artwork)"
 _JUDGES = re.compile(

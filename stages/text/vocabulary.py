@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 
-from stages.policy import SHIPPED
+from stages.wordlists import SHIPPED
 
 
 @dataclass(frozen=True, slots=True)

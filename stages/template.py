@@ -1,0 +1,53 @@
+"""The wording of a prompt: `prompts/<type>.j2`, rendered in Jinja's sandbox."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+
+from stages.sample import Fatal
+from stages.wordlists import article_for
+
+_PLACE = re.compile(r"\b(a )?ANCHOR\b")
+_FENCE = re.compile(r"<\s*/?\s*(?:person|draft|anchor)\s*>", re.IGNORECASE)
+
+
+def render(lora_type: str, folders: tuple[str, ...], message: str, **values: object) -> str:
+    """One message of a type's template, searched in `folders`. Raises Fatal for a broken one."""
+    name = f"{lora_type}.j2"
+    try:
+        return _environment(folders).get_template(name).render(message=message, **values).strip()
+    except TemplateError as error:
+        raise Fatal(f"prompt template {name}, {message} message: {error}") from None
+
+
+def unfenced(caption: str) -> str:
+    """A caption that cannot end its own fence and speak as instructions."""
+    while (bare := _FENCE.sub("", caption)) != caption:  # one within another leaves a third
+        caption = bare
+    return caption.strip()
+
+
+@cache
+def _environment(folders: tuple[str, ...]) -> Environment:
+    # Templates may come from users, captions always do: sandboxed, and captions reach the
+    # template as values, never as source.
+    environment = SandboxedEnvironment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    environment.filters["fill"] = filled
+    return environment
+
+
+def filled(example: str, anchor: str) -> str:
+    """An example with the anchor in the place of ANCHOR, and the article that fits it."""
+    own = anchor.lower().startswith(("a ", "an ", "the "))
+    article = "" if own else f"{article_for(anchor)} "
+    return _PLACE.sub(lambda found: f"{article if found[1] else ''}{anchor}", example)
