@@ -11,6 +11,7 @@ import pytest
 from doors import SHAPES
 from few import draw_few
 from loopback import ChatServer
+from merges import NAMES
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the first import of huggingface_hub
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tiny models are faster so, on busy machines too
@@ -45,3 +46,15 @@ def dataset(tmp_path: Path) -> Path:
 def few(tmp_path: Path) -> Path:
     """Three pictures that no model has seen, two of them captioned by hand."""
     return draw_few(tmp_path / "few")
+
+
+@pytest.fixture
+def notes(dataset: Path, tmp_path: Path) -> Path:
+    """Eight pictures, each with a manual caption: merging them needs no draft and no model."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    picture = (dataset / "01.png").read_bytes()
+    for name in NAMES:
+        (folder / f"{name}.png").write_bytes(picture)
+        (folder / f"{name}.txt").write_text(f"note {name}")
+    return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,9 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     drop: bool = False  # close the connection without an answer
+    cut: bool = False  # close it amid the body
+    trickle: float = 0.0  # seconds between single bytes of the body
+    reasoning: str = ""  # what a reasoning model thought, in its own field
 
 
 Script = Callable[[int, dict[str, Any]], Answer]
@@ -30,10 +34,10 @@ def texts_of(body: dict[str, Any]) -> dict[str, str]:
     """The fenced texts of a merge request: person, draft, anchor; "" where there is none."""
     user = body["messages"][-1]["content"]
     found = {
-        name: re.search(rf"<{name}>\s*(.*?)\s*</{name}>", user, re.DOTALL)
+        name: re.findall(rf"^<{name}>\s*(.*?)\s*</{name}>$", user, re.DOTALL | re.MULTILINE)
         for name in ("person", "draft", "anchor")
     }
-    return {name: match[1] if match else "" for name, match in found.items()}
+    return {name: matches[-1] if matches else "" for name, matches in found.items()}
 
 
 def merge(_: int, body: dict[str, Any]) -> Answer:
@@ -47,15 +51,19 @@ def merge(_: int, body: dict[str, Any]) -> Answer:
 class ChatServer:
     """Use as a context manager. `script(number, body)` decides each chat answer, from 1 on."""
 
-    def __init__(self, script: Script = merge, models: tuple[str, ...] = ("tiny",)) -> None:
+    def __init__(
+        self, script: Script = merge, models: tuple[str, ...] = ("tiny",), port: int = 0
+    ) -> None:
         self.script = script
         self.models = models
+        self.catalogue: list[Answer] = []  # what GET /v1/models answers first, one after the other
         self.requests: list[dict[str, Any]] = []
+        self.times: list[float] = []  # when each request came
         self.headers: list[dict[str, str]] = []
         self.probes = 0  # GET /v1/models
         self.busy = self.most_busy = 0  # chats under way at once
         self._turn = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._http.daemon_threads = True
         self._http.handle_error = lambda *_: None  # type: ignore[method-assign]  # killed clients
         self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
@@ -76,6 +84,7 @@ class ChatServer:
         with self._turn:
             self.requests.append(body)
             self.headers.append(headers)
+            self.times.append(time.monotonic())
             number = len(self.requests)
             self.busy += 1
             self.most_busy = max(self.busy, self.most_busy)
@@ -96,6 +105,9 @@ class ChatServer:
                     self.reply(Answer(status=404, body=b'{"error": {"message": "no such path"}}'))
                     return
                 server.probes += 1
+                if server.catalogue:
+                    self.reply(server.catalogue.pop(0))
+                    return
                 data = [{"id": name, "object": "model"} for name in server.models]
                 self.reply(Answer(body=json.dumps({"object": "list", "data": data}).encode()))
 
@@ -105,22 +117,33 @@ class ChatServer:
                     self.reply(Answer(status=404, body=b'{"error": {"message": "no such path"}}'))
                     return
                 body = json.loads(raw)
-                self.reply(server.answer(body, {k.lower(): v for k, v in self.headers.items()}))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                self.reply(server.answer(body, headers), len(raw))
 
-            def reply(self, answer: Answer) -> None:
+            def reply(self, answer: Answer, sent: int = 0) -> None:
                 if answer.drop:
                     self.close_connection = True
                     self.connection.close()
                     return
                 body = answer.body
                 if body is None:
-                    body = json.dumps(completion(answer)).encode()
+                    body = json.dumps(completion(answer, sent)).encode()
                 self.send_response(answer.status)
                 for name, value in {"content-type": "application/json", **answer.headers}.items():
                     self.send_header(name, value)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if answer.cut:
+                    self.wfile.write(body[: len(body) // 2])
+                    self.close_connection = True
+                    self.connection.close()
+                elif answer.trickle:
+                    for place in range(len(body)):
+                        self.wfile.write(body[place : place + 1])
+                        self.wfile.flush()
+                        time.sleep(answer.trickle)
+                else:
+                    self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -128,13 +151,21 @@ class ChatServer:
         return Handler
 
 
-def completion(answer: Answer) -> dict[str, Any]:
+def completion(answer: Answer, sent: int = 0) -> dict[str, Any]:
+    """`sent` bytes were the request: four make a token."""
     message = {"role": "assistant", "content": answer.text}
+    if answer.reasoning:
+        message["reasoning_content"] = answer.reasoning
+    prompt, said = sent // 4, len(answer.text) // 4 + 1
     return {
         "id": "chat-1",
         "object": "chat.completion",
         "created": 0,
         "model": "tiny",
         "choices": [{"index": 0, "message": message, "finish_reason": answer.finish}],
-        "usage": {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30},
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": said,
+            "total_tokens": prompt + said,
+        },
     }

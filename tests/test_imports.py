@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,4 +74,4 @@ def test_a_captioned_folder_by_python_m_says_what_it_did(few: Path, server: Chat
     done = run("--dataset_dir", few, *with_server(server))
     assert done.returncode == 0, done.stderr
     assert "3 files in" in done.stdout
-    assert "3 made, 90 tokens in 3 requests" in done.stdout
+    assert re.search(r"3 made, \d+ tokens in 3 requests", done.stdout)

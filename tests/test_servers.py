@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from pathlib import Path
@@ -11,61 +10,8 @@ from typing import Any
 import pytest
 from doors import finals, report_of, run_here, snapshot
 from launches import PATIENCE
-from loopback import Answer, ChatServer, Script, texts_of
-
-NAMES = [f"{number:02}" for number in range(8)]
-ALL = {name: f"in cutout style, note {name}" for name in NAMES}
-
-
-@pytest.fixture
-def notes(dataset: Path, tmp_path: Path) -> Path:
-    """Eight pictures, each with a manual caption: merging them needs no draft and no model."""
-    folder = tmp_path / "notes"
-    folder.mkdir()
-    picture = (dataset / "01.png").read_bytes()
-    for name in NAMES:
-        (folder / f"{name}.png").write_bytes(picture)
-        (folder / f"{name}.txt").write_text(f"note {name}")
-    return folder
-
-
-def answer(_: int, body: dict[str, Any]) -> Answer:
-    """A merge without a draft."""
-    texts = texts_of(body)
-    return Answer(f"in {texts['anchor']}, {texts['person']}")
-
-
-def merge_on(url: str, folder: Path, *more: str) -> int:
-    """Merges what people wrote on the server at this address: the exit status."""
-    flags = ["--anchor", "cutout style", "--lora_type", "style", "--no_generate"]
-    return run_here("--dataset_dir", folder, "--base_url", url, *flags, *more)
-
-
-def note_of(body: dict[str, Any]) -> str:
-    return texts_of(body)["person"].removeprefix("note ")
-
-
-def failing_first(*faults: Answer) -> Script:
-    """Every file meets all these faults, one after the other, before it gets its answer."""
-    met: dict[str, int] = {}
-    turn = threading.Lock()
-
-    def script(number: int, body: dict[str, Any]) -> Answer:
-        with turn:
-            seen = met.get(note_of(body), 0)
-            met[note_of(body)] = seen + 1
-        return faults[seen] if seen < len(faults) else answer(number, body)
-
-    return script
-
-
-def failing_for(name: str, fault: Answer) -> Script:
-    """One file meets this fault whenever it asks."""
-    return lambda number, body: fault if note_of(body) == name else answer(number, body)
-
-
-def error(message: str) -> bytes:
-    return json.dumps({"error": {"message": message, "type": "error"}}).encode()
+from loopback import Answer, ChatServer, texts_of
+from merges import ALL, NAMES, answer, error, failing_first, failing_for, merge_on, note_of
 
 
 @pytest.mark.parametrize(

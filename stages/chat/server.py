@@ -132,7 +132,7 @@ class Server:
 
     def _ask(self, messages: Conversation, temperature: float) -> Reply:
         tries = _Tries()
-        while tries.seconds <= self._options.deadline:
+        while tries.seconds < self._options.deadline:
             body = self._dialect.request(messages, temperature)
             try:
                 reply = self._exchange(body, tries)
@@ -146,7 +146,8 @@ class Server:
             except Late as error:
                 # A local server may go on generating for the lost request: never twice.
                 tries.late += 1
-                if self._host.local or tries.late > 1:
+                ended = tries.seconds >= self._options.deadline
+                if not ended and (self._host.local or tries.late > 1):
                     raise self._given_up(f"{error} (--timeout)") from None
             except Unanswered as error:
                 self._search(error, tries)
