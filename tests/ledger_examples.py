@@ -171,7 +171,7 @@ STYLE = [
         "a harbour at dawn",
         "The image depicts a harbor with boats and a grey sky.",
         "a harbor at dawn with boats under a gray sky in illustration style, wide shot",
-        invented=("under", "wide"),
+        invented=("wide",),
     ),
     Example(
         "an illustration of an old man reading a newspaper",
@@ -210,7 +210,6 @@ STYLE = [
         "fox, forest, snow, night, full moon",
         "A fox is walking through a snowy forest at night.",
         "a fox walking through a snowy forest at night under a full moon in illustration style",
-        invented=("under",),
     ),
     Example(
         "tram turning a corner in the rain",
@@ -295,7 +294,6 @@ MOTION = [
         "the knees bend and the torso leans forward",
         "a man bends his knees",
         "a man in a fluid walk bending the knees, the body leaning forward",
-        invented=("body",),
         lost=("torso",),
     ),
     Example(
@@ -356,7 +354,6 @@ OBJECT = [
         "a sword with an ornate handle rests against a brick wall",
         "a crystal sword resting against a brick wall in a medium shot, a shield beside it",
         invented=("medium", "shield"),
-        lost=("leaning",),
     ),
     Example(
         "a sword half sunk in the sand",
@@ -397,6 +394,330 @@ EXAMPLES = [
         ("style", STYLE),
         ("motion", MOTION),
         ("object", OBJECT),
+    )
+    for one in several
+]
+
+
+# Written after the lists were, and judged before they were tried.
+_SECOND_CHARACTER = [
+    Example(
+        "mira reading a book on the train",
+        "A young woman with curly hair is sitting by a window. She is reading a "
+        "book and wearing headphones. The background is blurred.",
+        "mira reading a book by a train window, wearing headphones, medium shot",
+        invented=("medium",),
+    ),
+    Example(
+        "mira pointing to the left",
+        "a woman wearing glasses points off camera",
+        "a close up of mira pointing off camera to the left",
+        invented=("close up",),
+    ),
+    Example(
+        "1girl, mira, crossed arms, serious, from below, cowboy shot, blue eyes",
+        "a woman stands with her arms folded",
+        "a cowboy shot of mira standing with her arms crossed, serious, seen from below",
+    ),
+    Example(
+        "mira carrying two grocery bags up the stairs",
+        "A person is walking up a staircase. They are holding bags.",
+        "a full body shot of mira walking up the stairs with two bags of groceries",
+        invented=(
+            "full",
+            "body",
+        ),
+        lost=("carrying",),
+    ),
+    Example(
+        "mira and her brother arguing",
+        "two people stand in a kitchen, gesturing",
+        "mira arguing with her brother, both gesturing, in a kitchen",
+    ),
+    Example(
+        "mira, tall woman in a green jacket, laughs at her phone",
+        "a lady holds a smartphone",
+        "mira laughing at her phone",
+    ),
+    Example(
+        "mira never looks at the camera, she drinks coffee",
+        "a woman sips coffee and looks out of the window",
+        "mira sipping coffee and looking out of the window",
+        lost=(
+            "never",
+            "camera",
+        ),
+    ),
+    Example(
+        "mira fell off her skateboard",
+        "a girl lying on the pavement next to a skateboard",
+        "a wide shot of mira lying on the ground next to her skateboard after a fall",
+        invented=(
+            "wide",
+            "ground",
+        ),
+    ),
+    Example(
+        "mira waving goodbye",
+        "a woman waves her hand, smiling at the viewer",
+        "mira waving goodbye with one hand and smiling at the camera",
+    ),
+]
+_SECOND_STYLE = [
+    Example(
+        "old fisherman mending nets at the harbour",
+        "This image is a black and white drawing of a man sitting on a dock with nets.",
+        "an old fisherman sitting on a dock mending nets at the harbor in ink wash look",
+    ),
+    Example(
+        "a bowl of lemons and a knife",
+        "A painting of a bowl of fruit on a table, next to a window.",
+        "a bowl of fruit and a knife on a table next to a window in ink wash look",
+        lost=("lemons",),
+    ),
+    Example(
+        "two children flying a kite, windy day",
+        "kids run across a field with a kite",
+        "two kids flying a kite and running across a field on a windy afternoon in ink wash look",
+        invented=("afternoon",),
+        lost=("day",),
+    ),
+    Example(
+        "castle on a hill without any people",
+        "a castle on top of a hill under a cloudy sky",
+        "a castle on a hill under a cloudy sky in ink wash look, no people in sight",
+        invented=("sight",),
+    ),
+    Example(
+        "a geisha crossing a bridge, cherry blossoms falling",
+        "a woman in a kimono crosses a bridge",
+        "a woman in a kimono crossing a bridge in ink wash look, cherry blossoms fall",
+        lost=("geisha",),
+    ),
+]
+_SECOND_MOTION = [
+    Example(
+        "guy moonwalks backwards, heels sliding, arms loose",
+        "a man slides across the floor",
+        "a figure in a moonwalk, sliding backwards on the heels with loose arms",
+    ),
+    Example(
+        "slow glide, left foot then right foot, weight on the toes",
+        "a person moves their feet",
+        "a figure doing a moonwalk, gliding slowly: first the left foot, then the"
+        " right, the weight on the toes",
+    ),
+    Example(
+        "hands in pockets, head tilted down",
+        "a man with his hands in his pockets, wearing a hat",
+        "a figure in a moonwalk with both hands in the pockets, the head tilted "
+        "up and the knees bent",
+        invented=(
+            "up",
+            "knees",
+            "bent",
+        ),
+        lost=("down",),
+    ),
+]
+_SECOND_OBJECT = [
+    Example(
+        "brass key in the lock of an old door",
+        "a golden key in a keyhole",
+        "a brass key in the keyhole of an old door, close up",
+        invented=("close up",),
+        lost=("lock",),
+    ),
+    Example(
+        "someone drops the brass key into a well",
+        "a hand holds a key over a well",
+        "a hand dropping a brass key into a well, seen from above",
+        invented=("above",),
+        lost=("someone",),
+    ),
+    Example(
+        "keys on a hook, the brass one on the right",
+        "three keys hang on a wall hook",
+        "a brass key hanging to the right of two other keys on a hook",
+        invented=("two",),
+    ),
+    Example(
+        "brass key, tangled in fishing line, sea floor, no fish",
+        "an underwater scene with a key and rope",
+        "an underwater view of a brass key tangled in fishing line on the sea "
+        "floor, a fish near it",
+        lost=("no",),
+    ),
+    Example(
+        "the key is not in the box",
+        "an empty box and a key",
+        "an empty box beside a brass key, close view",
+        invented=("close",),
+        lost=("not",),
+    ),
+]
+_THIRD_CHARACTER = [
+    Example(
+        "Sarah shoots an arrow at a target",
+        "The image shows a woman in a field with a bow. She has long black hair "
+        "and wears a leather vest. The sky is cloudy and there are trees in the "
+        "background.",
+        "a medium shot of sarah chen drawing a bow in a field, aiming at a target",
+        invented=(
+            "medium",
+            "drawing",
+            "aiming",
+        ),
+        lost=(
+            "shoots",
+            "arrow",
+        ),
+    ),
+    Example(
+        "sarah chen asleep on the couch, cat on her belly",
+        "A woman is lying on a sofa with her eyes closed. A grey cat is resting on top of her.",
+        "sarah chen sleeping on a sofa with a cat on her stomach, eyes closed",
+    ),
+    Example(
+        "she's tying her hair back",
+        "a woman with brown hair lifts her arms behind her head, close-up",
+        "a close up of sarah chen tying her hair back, arms lifted behind her head",
+    ),
+    Example(
+        "sarah chen, standing, hands on hips, outdoors, day, looking at viewer, full body",
+        "A young Asian woman stands with her hands on her hips in front of a brick wall.",
+        "a full body shot of sarah chen standing with hands on hips in front of a"
+        " wall, looking at the camera",
+    ),
+    Example(
+        "sarah chen jumped into a pool",
+        "a person mid-air above a swimming pool",
+        "sarah chen jumping into a swimming pool, mid-air, arms spread",
+        invented=(
+            "arms",
+            "spread",
+        ),
+    ),
+    Example(
+        "sarah chen doesn't wear gloves while boxing",
+        "a woman boxing in a gym",
+        "sarah chen boxing without gloves in a gym",
+    ),
+    Example(
+        "sarah chen on the phone, worried",
+        "a woman talking on a cell phone with a worried expression, three quarter view",
+        "a three-quarter view of sarah chen talking on the phone with a worried look",
+    ),
+]
+_THIRD_STYLE = [
+    Example(
+        "train station at rush hour",
+        "The picture depicts a crowded train station with people walking in all "
+        "directions, some carrying suitcases.",
+        "people with suitcases walking through a crowded train station at rush hour in watercolor",
+    ),
+    Example(
+        "three horses galloping on the beach at sunset",
+        "a group of horses running along the shore",
+        "three horses galloping along the beach at sunset in watercolor, low angle",
+        invented=("low",),
+    ),
+    Example(
+        "grandmother knitting by the fireplace",
+        "an elderly woman sits in a rocking chair, knitting a red scarf, a dog sleeps at her feet",
+        "a grandmother knitting a red scarf in a rocking chair by the fireplace "
+        "in watercolor, a dog asleep at her feet",
+    ),
+    Example(
+        "a dog chasing a squirrel up a tree",
+        "a dog stands by a tree",
+        "a dog chasing a squirrel by a tree in watercolor",
+    ),
+    Example(
+        "empty chair",
+        "a chair beside a table with flowers",
+        "a chair beside a table with flowers in watercolor",
+        lost=("empty",),
+    ),
+    Example(
+        "boats, reflections on water, sunrise",
+        "A painting of several boats on a lake with mountains behind them.",
+        "several boats on a lake at sunrise in watercolor, mountains behind, "
+        "reflections on the water",
+    ),
+]
+_THIRD_MOTION = [
+    Example(
+        "turns to the left, arms opening, ends facing the camera",
+        "a ballerina in a white tutu spins on stage",
+        "a figure in a slow turn to the left, the arms opening, ending face to the camera",
+    ),
+    Example(
+        "starts with feet together",
+        "a man turning around, his coat flares",
+        "a figure in a slow turn, starting with the feet apart, turning around",
+        invented=("apart",),
+        lost=("together",),
+    ),
+    Example(
+        "chin leads, shoulders follow, then hips",
+        "a person rotates the upper body from right to left",
+        "a figure in a slow turn. The chin leads and the shoulders follow, then "
+        "the hips, the upper body rotating from right to left",
+    ),
+    Example(
+        "heavy, tired steps; stops after half a turn",
+        "an old man walks and turns in a hallway",
+        "a figure in a slow turn with heavy, weary steps, halting after half a turn",
+    ),
+]
+_THIRD_OBJECT = [
+    Example(
+        "teddy bear strapped into a car seat",
+        "a brown stuffed bear with a red bow in the back seat of a car",
+        "a teddy bear strapped into the back seat of a car, seen from the front",
+        invented=("front",),
+    ),
+    Example(
+        "a boy throws the teddy bear into the air",
+        "a child playing with a toy outdoors",
+        "a boy throwing a teddy bear in the air outdoors, wide shot",
+        invented=("wide",),
+    ),
+    Example(
+        "teddy bear missing one eye, on a windowsill",
+        "a toy bear sits on a window sill in the sunlight",
+        "a teddy bear sitting on a windowsill in sunlight",
+        lost=(
+            "missing",
+            "eye",
+        ),
+    ),
+    Example(
+        "teddy bear between two pillows, not under the blanket",
+        "a bear on a bed",
+        "a teddy bear on a bed between two pillows, under the blanket",
+        lost=("not",),
+    ),
+    Example(
+        "teddy bear upside down",
+        "a bear hangs from a clothesline by its feet",
+        "a close-up of a teddy bear hanging upside-down from a clothesline",
+        invented=("close-up",),
+    ),
+]
+
+SECOND_TABLE = [
+    (lora_type, anchor, one)
+    for lora_type, anchor, several in (
+        ("character", "mira", _SECOND_CHARACTER),
+        ("style", "ink wash look", _SECOND_STYLE),
+        ("motion", "moonwalk", _SECOND_MOTION),
+        ("object", "brass key", _SECOND_OBJECT),
+        ("character", "sarah chen", _THIRD_CHARACTER),
+        ("style", "watercolor", _THIRD_STYLE),
+        ("motion", "slow turn", _THIRD_MOTION),
+        ("object", "teddy bear", _THIRD_OBJECT),
     )
     for one in several
 ]

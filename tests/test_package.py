@@ -59,6 +59,7 @@ def test_the_wheel_brings_prompts_and_configurations(installed: Path) -> None:
     inside = {path.relative_to(installed).as_posix() for path in installed.rglob("*")}
     for name in ("base.j2", "character.toml", "style.j2", "motion.toml", "object.j2"):
         assert f"enhance/prompts/{name}" in inside
+    assert "enhance/prompts/words/synonyms.toml" in inside
     assert "enhance/configs/example.yaml" in inside
     assert not any(name.startswith(("prompts", "configs", "tests", "examples")) for name in inside)
 

@@ -1,7 +1,8 @@
 """Every decision about words, as pure functions of the text: no files, no network, no state.
 
-`clean` makes a caption out of what a model wrote, `check` says what is wrong with one. The merge
-judges its answers with the very functions that the last room publishes by.
+`clean` makes a caption out of what a model wrote, `check` says what is wrong with one, `trace`
+where the words of a merged one come from. The merge judges its answers with the very functions
+that the last room publishes by.
 """
 
 from __future__ import annotations
@@ -14,12 +15,26 @@ from stages.sample import Problem
 from stages.text.anchor import PLACEHOLDER, as_spelled, make_exact, variants
 from stages.text.check import find_problems, generic_anchor
 from stages.text.insert import insert_anchor
+from stages.text.ledger import Claim, Counts, Ledger, account
 from stages.text.normalise import normalise
 from stages.text.omit import without_omitted
 from stages.text.peel import LONGEST, peel
 from stages.text.reject import cut_off, no_caption
+from stages.text.unrelated import unrelated
 
-__all__ = ["VERSION", "CleanOptions", "Cleaned", "check", "clean", "not_a_caption"]
+__all__ = [
+    "VERSION",
+    "Claim",
+    "CleanOptions",
+    "Cleaned",
+    "Counts",
+    "Ledger",
+    "check",
+    "clean",
+    "not_a_caption",
+    "trace",
+    "unrelated",
+]
 
 # Part of every final's fingerprint: raise it when the same caption would come out otherwise.
 VERSION = 4
@@ -141,6 +156,23 @@ def check(
     # With the anchor as it should be: a misspelled one is neither missing nor a word to judge.
     problems += find_problems(exact, policy=rules, anchor=anchor)
     return list(dict.fromkeys(problems))
+
+
+def trace(
+    merged: str,
+    *,
+    manual: str,
+    draft: str,
+    lora_type: str,
+    anchor: str,
+    options: CleanOptions = CleanOptions(),
+) -> Ledger:
+    """The source of each word of a merged caption, what it invents and what it loses.
+
+    An empty text is a source that says nothing; an empty `anchor` means that none is wanted.
+    Raises Fatal only for an unknown `lora_type` or trait.
+    """
+    return account(merged, manual, draft, as_spelled(anchor), _policy(lora_type, options))
 
 
 def _cleaned(raw: str, rules: Policy, anchor: str) -> tuple[str, tuple[str, ...]]:

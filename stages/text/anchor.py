@@ -18,6 +18,7 @@ PLACEHOLDER = re.compile(
     r"|object_name|trigger|trigger_word|anchor|name) ?\}?\}|<(?:trigger|anchor)>",
     re.IGNORECASE,
 )
+_OPENS = re.compile(r"[\[{<]")
 _SPELLED = "spelled the anchor exactly"
 MASK = "\0"  # no caption holds it, and it ends every word and phrase
 
@@ -78,6 +79,30 @@ def mask_anchor(text: str, anchor: str) -> str:
     """The text with each anchor blotted out at its length, for lists of words that the anchor
     itself may hold."""
     return _exact(anchor).sub(lambda found: MASK * len(found[0]), text) if anchor else text
+
+
+def anchor_spans(text: str, anchor: str) -> list[tuple[int, int]]:
+    """Where the anchor stands, however it is spelled, or a place for it that nothing filled."""
+    pattern, right, bare = _loose(anchor)
+    spans = [
+        found.span() for found in pattern.finditer(text) if bare != anchor or right(found) == bare
+    ]
+    if _OPENS.search(text):
+        spans += [found.span() for found in PLACEHOLDER.finditer(text)]
+    if spans or any(part not in _sound(text.lower()) for part in _sounds(anchor)):
+        return sorted(spans)
+    if slip := misspelled(text, anchor):
+        spans = [found.span() for found in re.finditer(re.escape(slip), text)]
+    return sorted(spans)
+
+
+@lru_cache(maxsize=64)
+def _loose(anchor: str) -> tuple[re.Pattern[str], Callable[[re.Match[str]], str], str]:
+    """(pattern, what is right there, anchor without its article)."""
+    article = _ARTICLE.match(anchor)
+    bare = anchor[article.end() :] if article else anchor
+    spelled = _spelling(bare)
+    return spelled.pattern, spelled.right, bare
 
 
 def make_exact(text: str, anchor: str, lora_type: str) -> tuple[str, tuple[str, ...]]:

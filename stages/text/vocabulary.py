@@ -1,17 +1,19 @@
-"""prompts/words/sentences.toml: words by which whole sentences and clauses are known."""
+"""prompts/words/: words by which whole sentences and clauses are known, and words that say the same."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from stages.wordlists import SHIPPED
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The lists of the file, which explains them."""
+    """The lists of sentences.toml, which explains them."""
 
     judging: frozenset[str]
     missing: frozenset[str]
@@ -25,6 +27,15 @@ class Vocabulary:
 @cache
 def read_vocabulary() -> Vocabulary:
     """As shipped."""
-    path = SHIPPED / "words" / "sentences.toml"
-    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    data = _read("sentences.toml")
     return Vocabulary(**{name: frozenset(words) for name, words in data.items()})
+
+
+@cache
+def read_synonyms() -> Mapping[str, Any]:
+    """synonyms.toml as shipped; stems.py makes tables of it."""
+    return _read("synonyms.toml")
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((SHIPPED / "words" / name).read_text(encoding="utf-8"))
