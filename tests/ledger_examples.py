@@ -556,7 +556,7 @@ _SECOND_OBJECT = [
         lost=("not",),
     ),
 ]
-_THIRD_CHARACTER = [
+_MORE_CHARACTER = [
     Example(
         "Sarah shoots an arrow at a target",
         "The image shows a woman in a field with a bow. She has long black hair "
@@ -609,7 +609,7 @@ _THIRD_CHARACTER = [
         "a three-quarter view of sarah chen talking on the phone with a worried look",
     ),
 ]
-_THIRD_STYLE = [
+_MORE_STYLE = [
     Example(
         "train station at rush hour",
         "The picture depicts a crowded train station with people walking in all "
@@ -646,7 +646,7 @@ _THIRD_STYLE = [
         "reflections on the water",
     ),
 ]
-_THIRD_MOTION = [
+_MORE_MOTION = [
     Example(
         "turns to the left, arms opening, ends facing the camera",
         "a ballerina in a white tutu spins on stage",
@@ -671,7 +671,7 @@ _THIRD_MOTION = [
         "a figure in a slow turn with heavy, weary steps, halting after half a turn",
     ),
 ]
-_THIRD_OBJECT = [
+_MORE_OBJECT = [
     Example(
         "teddy bear strapped into a car seat",
         "a brown stuffed bear with a red bow in the back seat of a car",
@@ -706,6 +706,140 @@ _THIRD_OBJECT = [
         invented=("close-up",),
     ),
 ]
+_LAST_CHARACTER = [
+    Example(
+        "lena on her phone again, pissed off",
+        "The image is a close-up of a young woman with freckles. She is looking "
+        "at her phone with an angry expression on her face. The lighting is soft.",
+        "a close-up of lena looking at her phone with an angry expression",
+        lost=("pissed",),
+    ),
+    Example(
+        "lena and tom at the bus stop",
+        "two people are standing at a bus stop. The man is wearing a backpack.",
+        "lena and tom standing at a bus stop, wide shot",
+        invented=("wide",),
+    ),
+    Example(
+        "Lena, 3/4 view, holding sword with both hands, dynamic pose",
+        "a warrior woman with silver hair holding a sword",
+        "a three quarter view of lena holding a sword in both hands in a dynamic pose",
+    ),
+    Example(
+        "lena brushing her teeth in front of a mirror, no makeup",
+        "a woman with brown hair stands in a bathroom brushing her teeth",
+        "lena brushing her teeth in front of a bathroom mirror",
+        lost=(
+            "no",
+            "makeup",
+        ),
+    ),
+    Example(
+        "lena's dog pulls her along the beach",
+        "a woman walking a dog on a leash by the water",
+        "lena being pulled along the beach by her dog on a leash",
+    ),
+    Example(
+        "close-up, lena, tears in her eyes",
+        "A woman with blue eyes is crying.",
+        "a close up of lena crying, tears in her eyes",
+    ),
+    Example(
+        "the model turns away from the camera",
+        "woman from behind in a long dress, arms raised",
+        "lena turning away from the camera with raised arms, seen from behind",
+    ),
+]
+_LAST_STYLE = [
+    Example(
+        "Two men in suits shaking hands",
+        "The image shows two businessmen in a handshake in an office.",
+        "two men in suits shaking hands in an office in linocut style",
+    ),
+    Example(
+        "a cat that's not happy about the bath",
+        "a cat in a bathtub",
+        "a happy cat in a bathtub in linocut style",
+        lost=("not",),
+    ),
+    Example(
+        "old windmill, poppies, storm coming",
+        "a windmill in a field of red flowers under dark clouds",
+        "an old windmill in a field of red poppies under dark storm clouds in linocut style",
+        lost=("coming",),
+    ),
+    Example(
+        "a kid on a swing",
+        "A young boy is swinging on a swing set in a playground.",
+        "a boy on a swing in a playground in linocut style, joyful atmosphere",
+        invented=(
+            "joyful",
+            "atmosphere",
+        ),
+    ),
+    Example(
+        "fishing boats at low tide",
+        "several boats lie on the mud in a harbor",
+        "fishing boats lying on the mud of a harbour at low tide in linocut "
+        "style, seagulls overhead",
+        invented=(
+            "seagulls",
+            "overhead",
+        ),
+    ),
+]
+_LAST_MOTION = [
+    Example(
+        "she bounces twice then throws both arms up",
+        "a gymnast in a leotard jumps on a mat",
+        "a figure doing a box step, bouncing twice before throwing both arms up",
+    ),
+    Example(
+        "left foot forward, right foot to the side, close",
+        "feet stepping on a dance floor",
+        "a figure in a box step. The left foot steps forward, the right foot to "
+        "the side, then the feet close",
+    ),
+    Example(
+        "the rhythm is slow, slow, quick",
+        "a couple dancing",
+        "a figure in a box step with a slow, slow, quick rhythm, knees slightly bent",
+        invented=(
+            "knees",
+            "bent",
+        ),
+    ),
+]
+_LAST_OBJECT = [
+    Example(
+        "tin robot walking off the edge of a shelf",
+        "a red toy robot on a shelf with books",
+        "a tin robot walking off the edge of a bookshelf",
+        invented=("bookshelf",),
+        lost=("shelf",),
+    ),
+    Example(
+        "me holding the tin robot",
+        "a hand holding a silver robot toy",
+        "a hand holding a tin robot, close up",
+        invented=("close up",),
+    ),
+    Example(
+        "tin robot with its arm missing, next to screwdriver",
+        "a small robot lying on a workbench next to tools",
+        "a tin robot with a missing arm lying next to a screwdriver on a workbench",
+    ),
+    Example(
+        "broken tin robot in a trash can",
+        "a robot in a garbage bin",
+        "a broken tin robot in a garbage can",
+    ),
+    Example(
+        "tin robot, lit from the left",
+        "a robot on a dark background",
+        "a tin robot lit from the left against a dark background",
+    ),
+]
 
 SECOND_TABLE = [
     (lora_type, anchor, one)
@@ -714,10 +848,14 @@ SECOND_TABLE = [
         ("style", "ink wash look", _SECOND_STYLE),
         ("motion", "moonwalk", _SECOND_MOTION),
         ("object", "brass key", _SECOND_OBJECT),
-        ("character", "sarah chen", _THIRD_CHARACTER),
-        ("style", "watercolor", _THIRD_STYLE),
-        ("motion", "slow turn", _THIRD_MOTION),
-        ("object", "teddy bear", _THIRD_OBJECT),
+        ("character", "sarah chen", _MORE_CHARACTER),
+        ("style", "watercolor", _MORE_STYLE),
+        ("motion", "slow turn", _MORE_MOTION),
+        ("object", "teddy bear", _MORE_OBJECT),
+        ("character", "lena", _LAST_CHARACTER),
+        ("style", "linocut style", _LAST_STYLE),
+        ("motion", "box step", _LAST_MOTION),
+        ("object", "tin robot", _LAST_OBJECT),
     )
     for one in several
 ]

@@ -247,7 +247,8 @@ def test_a_text_merged_with_itself_has_nothing_invented_or_lost(
 def test_words_of_the_sources_in_any_order_are_no_inventions(
     manual: str, draft: str, random: object, lora_type: str
 ) -> None:
-    several = f"{manual} {draft}".split()
+    # "close" and "up" of two places, side by side, would be a close-up that nobody told of.
+    several = [word for word in f"{manual} {draft}".split() if word != "up"]
     random.shuffle(several)  # type: ignore[attr-defined]
     merged = " ".join(several)
     ledger = trace(merged, manual=manual, draft=draft, lora_type=lora_type, anchor="annika")
