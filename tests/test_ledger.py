@@ -277,11 +277,18 @@ def test_the_caption_of_another_file_is_told_from_ones_own() -> None:
 
 
 def test_a_good_caption_given_to_another_file_is_told() -> None:
-    own = [caption for kind, anchor, caption in GOOD if anchor == "annika" and caption.isascii()]
+    own = [caption for _, anchor, caption in GOOD if anchor == "annika" and caption.isascii()]
+    # Two as one: most of them have fewer than five words of content besides framing.
     joined = [f"{first}. {second}" for first, second in itertools.pairwise(own)]
-    pairs = [(a, b) for i, a in enumerate(joined) for b in joined[i + 2 :: 7]]
+    long = [one for one in joined if claimed(one) >= 9]
+    pairs = [(a, b) for i, a in enumerate(long) for b in long[i + 2 :: 5]]
     found = sum(unrelated(a, manual="", draft=b, anchor="annika") for a, b in pairs)
-    assert found >= 0.9 * len(pairs)
+    assert len(pairs) > 100
+    assert found >= 0.95 * len(pairs)
+
+
+def claimed(caption: str) -> int:
+    return one(caption).counts.words
 
 
 @pytest.mark.parametrize(("lora_type", "anchor", "merge"), ALL)

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from stages.policy import Policy
-from stages.wordlists import read_words
 from stages.text.said import Said
 from stages.text.stems import Kind, meaning, synonyms
 from stages.text.traits import described
 from stages.text.words import Phrases, words
+from stages.wordlists import read_words
 
 _BACK = 3  # words between "in a" and the place, at most
 _INTO = frozenset(

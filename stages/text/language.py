@@ -6,8 +6,8 @@ import re
 from collections.abc import Set
 from functools import cache
 
-from stages.wordlists import read_words
 from stages.text.stems import ENGLISH, synonyms
+from stages.wordlists import read_words
 
 HAN, HANGUL = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff", "\uac00-\ud7af\u1100-\u11ff"
 KATAKANA, HIRAGANA = "\u30a1-\u30ff\u31f0-\u31ff\uff66-\uff9f", "\u3041-\u309f"

@@ -146,6 +146,7 @@ class Synonyms(NamedTuple):
     telling: frozenset[str]
     structure: frozenset[str]
     remarks: frozenset[str]
+    common: frozenset[str]
     aimed: tuple[str, ...]
     skies: tuple[str, ...]
     places: tuple[str, ...]
@@ -190,6 +191,7 @@ def synonyms() -> Synonyms:
         telling=_folded_all(data["telling"]),
         structure=_folded_all(data["structure"]),
         remarks=_folded_all(data["remarks"]),
+        common=frozenset(map(key, data["common"])),
         aimed=tuple(map(key, data["aimed"])),
         skies=tuple(map(key, data["skies"])),
         places=tuple(map(key, data["places"])),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from stages.wordlists import read_words
 from stages.text.said import Said, read
 from stages.text.stems import Kind, synonyms
+from stages.wordlists import read_words
 
 _FEWEST = 3  # words of content on both sides: below it nothing can be told
-_SHARED = 0.25  # of the fewer: an honest paraphrase shares more
+_SHARED = 0.25  # of the fewer: an honest paraphrase shares more, and twice that with common words
 
 
 def unrelated(merged: str, *, manual: str, draft: str, anchor: str) -> bool:
@@ -26,10 +26,14 @@ def unrelated(merged: str, *, manual: str, draft: str, anchor: str) -> bool:
     known = {key for source in sources for key in _told(source)}
     if len(known) < _FEWEST:
         return False
-    shared = sum(
-        any(source.covers(caption, place) for source in sources) for place in told.values()
-    )
-    return shared < _SHARED * min(len(told), len(known)) or shared == 0
+    shared = [
+        key
+        for key, place in told.items()
+        if any(source.covers(caption, place) for source in sources)
+    ]
+    telling = sum(key not in synonyms().common for key in shared)
+    fewer = min(len(told), len(known))
+    return telling < _SHARED * fewer and len(shared) < 2 * _SHARED * fewer
 
 
 def _told(text: Said) -> dict[str, int]:

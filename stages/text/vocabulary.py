@@ -1,4 +1,4 @@
-"""prompts/words/: words by which whole sentences and clauses are known, and words that say the same."""
+"""prompts/words/: words by which sentences and clauses are known, and words that say the same."""
 
 from __future__ import annotations
 
