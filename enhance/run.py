@@ -120,7 +120,7 @@ def build(
         policy = policy_of(options).with_rules(_text("--rules", options.rules))
         if instructions:
             instructions = "\n- ".join((instructions, *policy.rules))
-        stages.append(Merge(chat, config.merge, policy, options.anchor, instructions))
+        stages.append(Merge(chat, config.merge, policy, options, instructions))
     if config.run.until == "final":
         stages.append(clean)
     return cache, stages

@@ -15,7 +15,7 @@ class Clean:
 
     output = "final"
     batch_size = 1
-    workers = 1
+    workers = 8  # each waits for the disk: finals are on it before they count
 
     def __init__(self, options: Options) -> None:
         self._options = options

@@ -5,11 +5,33 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from stages.llm import Chat, Options, Reply
+from stages import text
+from stages.judge import Verdict, judge
+from stages.llm import Chat, Conversation, Options, Reply, TooLong
+from stages.policy import Options as PolicyOptions
 from stages.policy import Policy
-from stages.sample import Caption, Sample, Unusable, fingerprint
-from stages.text import not_a_caption
+from stages.sample import Caption, Problem, Sample, Unusable, fingerprint
+from stages.text.words import sentences
+
+# Part of every merge's fingerprint: raise it when answers are judged or asked for otherwise.
+VERSION = 1
+_WARM = 0.7  # what further candidates are asked at, at least: at 0 all would be alike
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """What one sample has to be merged."""
+
+    manual: str
+    draft: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    reply: Reply
+    verdict: Verdict
 
 
 class Merge:
@@ -18,14 +40,21 @@ class Merge:
     output = "combined"
 
     def __init__(
-        self, chat: Chat, options: Options, policy: Policy, anchor: str, instructions: str = ""
+        self,
+        chat: Chat,
+        options: Options,
+        policy: Policy,
+        rules: PolicyOptions,
+        instructions: str = "",
     ) -> None:
-        """`instructions`, if given, replace the policy's system message."""
+        """`policy` is that of `rules`; `instructions`, if given, replace its system message."""
         self._chat = chat
         self._options = options
         self._policy = policy
-        self._anchor = anchor
-        self._system = instructions.strip() or policy.system(anchor)
+        self._rules = rules
+        self._anchor = rules.anchor
+        self._system = instructions.strip() or policy.system(self._anchor)
+        self._cleaning = text.CleanOptions.of(rules)
         self.batch_size, self.workers = chat.batch_size, chat.workers
         self.spent: Counter[str] = Counter()
         self._counting = threading.Lock()
@@ -37,7 +66,11 @@ class Merge:
             anchor=self._anchor,
             prompt=(self._policy.wording, self._system),
             model=self._chat.name,
-            settings=(self._options.temperature, self._options.max_tokens),
+            settings=(
+                *(self._options.temperature, self._options.max_tokens),
+                *(self._options.candidates, self._options.repair, self._options.reasoning_effort),
+            ),
+            judge=VERSION,
         )
 
     def prepare(self) -> None:
@@ -46,30 +79,141 @@ class Merge:
 
     def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
         """Raises Unusable for a sample with neither a manual caption nor a draft."""
-        replies = self._chat([self._messages(sample) for sample in batch])
-        with self._counting:
-            self.spent.update(
-                requests=len(replies),
-                prompt_tokens=sum(reply.prompt_tokens for reply in replies),
-                completion_tokens=sum(reply.completion_tokens for reply in replies),
-            )
-        return [self._caption(reply) for reply in replies]
+        texts = [self._texts(sample) for sample in batch]
+        answers = self._best(texts)
+        if self._options.repair:
+            self._repair(texts, answers)
+        return [self._caption(answer) for answer in answers]
 
     def close(self) -> None:
         self._chat.close()
 
-    def _messages(self, sample: Sample) -> list[dict[str, str]]:
+    def ledger(self, sample: Sample) -> text.Ledger | None:
+        """Where the words of the final caption, else of the combined one, come from; None where
+        there is neither, or a person wrote it."""
+        merged = sample.final or sample.combined
+        if merged is None or not merged.usable or merged.origin == "human":
+            return None
+        return text.trace(
+            merged.text,
+            manual=_text(sample.manual),
+            draft=_text(sample.generated),
+            lora_type=self._rules.lora_type,
+            anchor=self._anchor,
+            options=self._cleaning,
+        )
+
+    def conversation(self, sample: Sample) -> Conversation:
+        """What the chat model is shown for a sample. Raises Unusable as a call does."""
+        return self._messages(self._texts(sample))
+
+    def _best(self, texts: Sequence[_Texts]) -> list[_Answer]:
+        """The best answer for each, of as many candidates as were wished."""
+        best = self._ask(texts, [self._messages(one) for one in texts])
+        for _ in range(1, self._options.candidates):
+            weak = [place for place, answer in enumerate(best) if answer.verdict.weight]
+            if not weak:
+                break
+            warmth = max(self._options.temperature, _WARM)
+            again = [texts[place] for place in weak]
+            others = self._ask(again, [self._messages(one) for one in again], warmth)
+            for place, other in zip(weak, others, strict=True):
+                if other.verdict.weight < best[place].verdict.weight:
+                    best[place] = other
+        return best
+
+    def _repair(self, texts: Sequence[_Texts], answers: list[_Answer]) -> None:
+        """Asks once more for each answer that breaks the rules, told what is wrong with it."""
+        weak, conversations = [], []
+        for place, (one, answer) in enumerate(zip(texts, answers, strict=True)):
+            faults = answer.verdict.mendable(f"{one.manual}\n{one.draft}")
+            if faults:
+                weak.append(place)
+                conversations.append(self._again(one, answer, faults))
+        if not weak:
+            return
+        try:
+            others = self._ask([texts[place] for place in weak], conversations)
+        except RuntimeError:
+            if any(answers[place].verdict.useless for place in weak):
+                raise
+            return  # what there is can be used
+        better = 0
+        for place, other in zip(weak, others, strict=True):
+            if other.verdict.better_than(answers[place].verdict):
+                answers[place] = other
+                better += 1
+        with self._counting:
+            self.spent.update(repairs=len(weak), repaired=better)
+
+    def _ask(
+        self,
+        texts: Sequence[_Texts],
+        conversations: Sequence[Conversation],
+        temperature: float | None = None,
+    ) -> list[_Answer]:
+        try:
+            replies = self._chat(conversations, temperature)
+        except TooLong:
+            if len(texts) > 1:
+                raise
+            return [self._shortened(texts[0], temperature)]
+        with self._counting:
+            for reply in replies:
+                self.spent.update(
+                    requests=1,
+                    prompt_tokens=reply.prompt_tokens,
+                    completion_tokens=reply.completion_tokens,
+                    cached_tokens=reply.cached_tokens,
+                )
+        return [
+            _Answer(reply, judge(reply.text, reply.finish, one.manual, one.draft, self._rules))
+            for reply, one in zip(replies, texts, strict=True)
+        ]
+
+    def _shortened(self, texts: _Texts, temperature: float | None) -> _Answer:
+        """Asked with less of the draft: the rules and the person's words stay whole. Raises TooLong
+        if they alone do not fit."""
+        kept = sentences(texts.draft)
+        if not kept or (len(kept) == 1 and not texts.manual):
+            raise TooLong(
+                "the model's context is too small for the instructions and this caption: give the "
+                "server a larger one"
+            )
+        shorter = replace(texts, draft=" ".join(kept[: len(kept) // 2]))
+        if not shorter.draft and not shorter.manual:
+            shorter = replace(texts, draft=kept[0])
+        (answer,) = self._ask([shorter], [self._messages(shorter)], temperature)
+        return answer
+
+    def _texts(self, sample: Sample) -> _Texts:
         manual, draft = _text(sample.manual), _text(sample.generated)
         if not manual and not draft:
             lost = sample.generated.problems if sample.generated else ()
             why = f" ({lost[0].message})" if lost else ""
             raise Unusable(f"nothing to merge: no manual caption and no usable draft{why}")
-        user = self._policy.user(self._anchor, manual, draft)
+        return _Texts(manual, draft)
+
+    def _messages(self, texts: _Texts) -> list[dict[str, str]]:
+        user = self._policy.user(self._anchor, texts.manual, texts.draft)
         return [{"role": "system", "content": self._system}, {"role": "user", "content": user}]
 
-    def _caption(self, reply: Reply) -> Caption:
-        lost = not_a_caption(reply.text, reply.finish)
-        return Caption(reply.text.strip(), self._chat.origin, reply.finish, (lost,) if lost else ())
+    def _again(self, texts: _Texts, answer: _Answer, faults: Sequence[Problem]) -> Conversation:
+        """The same prefix, so that a server's cache holds it. What was no caption is not shown to
+        the model again: it would go on from there."""
+        messages = self._messages(texts)
+        usable = not answer.verdict.useless
+        said = self._policy.repair(self._anchor, faults, usable)
+        if usable:
+            caption = {"role": "assistant", "content": answer.reply.text.strip()}
+            return [*messages, caption, {"role": "user", "content": said}]
+        system, user = messages
+        return [system, {"role": "user", "content": f"{user['content']}\n\n{said}"}]
+
+    def _caption(self, answer: _Answer) -> Caption:
+        reply = answer.reply
+        problems = answer.verdict.for_the_file
+        return Caption(reply.text.strip(), self._chat.origin, reply.finish, problems)
 
 
 def _text(caption: Caption | None) -> str:

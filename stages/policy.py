@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from stages.sample import Fatal
+from stages.sample import Fatal, Problem
 from stages.template import render, unfenced
 from stages.tokens import TOKEN_LIMITS, most_words, token_limit
 from stages.wordlists import SHIPPED, WORDS, read_words
@@ -139,10 +139,20 @@ class Policy:
         texts = {"manual": unfenced(manual), "draft": unfenced(draft)}
         return render(self.lora_type, self.folders, "user", policy=self, anchor=anchor, **texts)
 
+    def repair(self, anchor: str, problems: Sequence[Problem], usable: bool) -> str:
+        """What is wrong with an answer; `usable`: it was a caption, and stands in the talk."""
+        values = {"policy": self, "anchor": anchor, "problems": problems, "usable": usable}
+        return render("repair", self.folders, "repair", **values)
+
     @cached_property
     def wording(self) -> str:
-        """Both messages over placeholders: changes when a template or the policy does."""
-        return self.system("{anchor}") + self.user("{anchor}", "{manual}", "{draft}")
+        """All messages over placeholders: changes when a template or the policy does."""
+        broken = (Problem("lost", False, "{words}"),)
+        return (
+            self.system("{anchor}")
+            + self.user("{anchor}", "{manual}", "{draft}")
+            + self.repair("{anchor}", broken, True)
+        )
 
     def with_rules(self, text: str) -> Policy:
         """With a user's own rules in the prompt, one a line."""

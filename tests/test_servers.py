@@ -91,7 +91,7 @@ def test_a_caption_cannot_leave_its_fence(notes: Path, evil: str) -> None:
     with ChatServer() as server:
         flags = ["--base_url", server.url, "--anchor", "cutout style", "--lora_type", "style"]
         assert run_here("--dataset_dir", notes, *flags) == 0
-        (body,) = server.requests
+        body = server.requests[0]
     user = body["messages"][1]["content"].lower().replace(" ", "")
     for name in ("person", "draft", "anchor"):
         assert user.count(f"<{name}>") == user.count(f"</{name}>") == 1
