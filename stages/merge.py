@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stages import text
 from stages.judge import Verdict, judge
 from stages.llm import Chat, Conversation, Options, Reply, TooLong
 from stages.policy import Options as PolicyOptions
@@ -54,7 +53,6 @@ class Merge:
         self._rules = rules
         self._anchor = rules.anchor
         self._system = instructions.strip() or policy.system(self._anchor)
-        self._cleaning = text.CleanOptions.of(rules)
         self.batch_size, self.workers = chat.batch_size, chat.workers
         self.spent: Counter[str] = Counter()
         self._counting = threading.Lock()
@@ -87,21 +85,6 @@ class Merge:
 
     def close(self) -> None:
         self._chat.close()
-
-    def ledger(self, sample: Sample) -> text.Ledger | None:
-        """Where the words of the final caption, else of the combined one, come from; None where
-        there is neither, or a person wrote it."""
-        merged = sample.final or sample.combined
-        if merged is None or not merged.usable or merged.origin == "human":
-            return None
-        return text.trace(
-            merged.text,
-            manual=_text(sample.manual),
-            draft=_text(sample.generated),
-            lora_type=self._rules.lora_type,
-            anchor=self._anchor,
-            options=self._cleaning,
-        )
 
     def conversation(self, sample: Sample) -> Conversation:
         """What the chat model is shown for a sample. Raises Unusable as a call does."""
