@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from enhance import __version__
+from enhance import __version__, ledgers
 from enhance.console import Bar, say
 from enhance.ranks import Ranks
 from stages.dataset import Layout
@@ -25,7 +25,10 @@ _LISTED = 20  # files named in the summary; the report names all
 class Report:
     """Counts of this rank, bars over all ranks, and at the end the whole story."""
 
-    def __init__(self, layout: Layout, ranks: Ranks, total: int, outputs: list[str]) -> None:
+    def __init__(
+        self, layout: Layout, ranks: Ranks, total: int, outputs: list[str], rules: ledgers.Rules
+    ) -> None:
+        """`rules` are those of a media file, by which its ledger is made."""
         self._layout = layout
         self._ranks = ranks
         self._turn = threading.Lock()
@@ -37,6 +40,7 @@ class Report:
         self._failed: list[dict[str, str]] = []
         self._people: list[dict[str, Any]] = []
         self._notes: list[dict[str, str]] = []
+        self._ledgers = ledgers.Ledgers(rules)
         self._bars = {
             output: Bar(LABELS[output], total, ranks, position)
             for position, output in enumerate(outputs)
@@ -92,6 +96,8 @@ class Report:
         else:
             self._files["captioned"] += 1
         self._note(name, captions)
+        if "combined" in self.stages:
+            self._ledgers.count(name, sample)
 
     def _index(self, output: str) -> int:
         outputs = list(self._bars)
@@ -122,6 +128,7 @@ class Report:
             "failed": self._failed,
             "needs_a_person": self._people,
             "notes": self._notes,
+            "ledger": self._ledgers.as_json(),
         }
         told = self._ranks.tell(json.dumps(mine)) if complete else [json.dumps(mine)]
         if told is None or (not complete and not self._ranks.main):
@@ -151,6 +158,7 @@ class Report:
                 name: sorted((row for part in parts for row in part[name]), key=_by_file)
                 for name in ("failed", "needs_a_person", "notes")
             },
+            "ledger": ledgers.together(part["ledger"] for part in parts),
             "settings": settings,
         }
 
@@ -191,7 +199,16 @@ def summarise(report: Mapping[str, Any], where: Path) -> None:
         tokens = counts.get("prompt_tokens", 0) + counts.get("completion_tokens", 0)
         if tokens:
             parts.append(f"{tokens} tokens in {_number(counts['requests'], 'request')}")
+        if counts.get("repairs"):
+            parts.append(
+                f"{counts['repairs']} asked again, {counts.get('repaired', 0)} better for it"
+            )
+        if "cost" in counts:
+            parts.append(f"cost {counts['cost']:.4g}")
         say(f"  {LABELS[output]}: " + (", ".join(parts) or "nothing to do"))
+    faithful = ledgers.told(report["ledger"])
+    if faithful:
+        say(f"  sources: {faithful}")
     _say_notes(report["notes"])
     rows = [*report["failed"], *report["needs_a_person"]]
     if rows:

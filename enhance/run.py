@@ -61,7 +61,8 @@ def run(config: Config, ranks: Ranks) -> int:
             writer.sweep(list({layout.root, layout.sidecars, layout.finals, folder}))
         cache, stages = build(config, ranks, layout, journal, writer)
         _notices(config, stages)
-        report = Report(layout, ranks, len(media), [stage.output for stage in stages])
+        outputs = [stage.output for stage in stages]
+        report = Report(layout, ranks, len(media), outputs, lambda _: config.policy)
         stopped: Fatal | KeyboardInterrupt | None = None
         try:
             samples: Iterable[Sample] = load(ranks.share(media), layout, cache.owners)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 Conversation = Sequence[Mapping[str, str]]  # [{"role": …, "content": …}, …]
@@ -116,14 +116,25 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a chat model said, and what was counted."""
+    """What a chat model said, and what was counted until it did."""
 
     text: str
     finish: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0  # of the prompt's, read from the server's cache
+    requests: int = 1  # that were answered, this one too
     thought: bool = False  # it reasoned before it answered, or instead of it
+
+    def after(self, other: Reply) -> Reply:
+        """With what an earlier answer cost, which could not be used."""
+        return replace(
+            self,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            requests=self.requests + other.requests,
+        )
 
 
 class TooLong(RuntimeError):

@@ -48,7 +48,7 @@ class Merge:
     ) -> None:
         """`policy` is that of `rules`; `instructions`, if given, replace its system message."""
         self._chat = chat
-        self._options = options
+        self.options = options
         self._policy = policy
         self._rules = rules
         self._anchor = rules.anchor
@@ -65,8 +65,8 @@ class Merge:
             prompt=(self._policy.wording, self._system),
             model=self._chat.name,
             settings=(
-                *(self._options.temperature, self._options.max_tokens),
-                *(self._options.candidates, self._options.repair, self._options.reasoning_effort),
+                *(self.options.temperature, self.options.max_tokens),
+                *(self.options.candidates, self.options.repair, self.options.reasoning_effort),
             ),
             judge=VERSION,
         )
@@ -79,12 +79,16 @@ class Merge:
         """Raises Unusable for a sample with neither a manual caption nor a draft."""
         texts = [self._texts(sample) for sample in batch]
         answers = self._best(texts)
-        if self._options.repair:
+        if self.options.repair:
             self._repair(texts, answers)
         return [self._caption(answer) for answer in answers]
 
     def close(self) -> None:
         self._chat.close()
+
+    def tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """How many tokens the chat model makes of each, or None if no tokenizer is at hand."""
+        return self._chat.tokens(texts)
 
     def conversation(self, sample: Sample) -> Conversation:
         """What the chat model is shown for a sample. Raises Unusable as a call does."""
@@ -93,11 +97,11 @@ class Merge:
     def _best(self, texts: Sequence[_Texts]) -> list[_Answer]:
         """The best answer for each, of as many candidates as were wished."""
         best = self._ask(texts, [self._messages(one) for one in texts])
-        for _ in range(1, self._options.candidates):
+        for _ in range(1, self.options.candidates):
             weak = [place for place, answer in enumerate(best) if answer.verdict.weight]
             if not weak:
                 break
-            warmth = max(self._options.temperature, _WARM)
+            warmth = max(self.options.temperature, _WARM)
             again = [texts[place] for place in weak]
             others = self._ask(again, [self._messages(one) for one in again], warmth)
             for place, other in zip(weak, others, strict=True):
@@ -144,11 +148,14 @@ class Merge:
         with self._counting:
             for reply in replies:
                 self.spent.update(
-                    requests=1,
+                    requests=reply.requests,
                     prompt_tokens=reply.prompt_tokens,
                     completion_tokens=reply.completion_tokens,
                     cached_tokens=reply.cached_tokens,
                 )
+                cost = self.options.cost(reply.prompt_tokens, reply.completion_tokens)
+                if cost:
+                    self.spent["cost"] += cost  # type: ignore[assignment]  # money has fractions
         return [
             _Answer(reply, judge(reply.text, reply.finish, one.manual, one.draft, self._rules))
             for reply, one in zip(replies, texts, strict=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from stages.chat.tokens import count_tokens
 from stages.checkpoint import Checkpoint, free_memory, generate, torch_dtype
 from stages.llm import Conversation, Options, Reply
 from stages.sample import Fatal
@@ -95,13 +96,8 @@ class ChatModel:
         ]
 
     def tokens(self, texts: Sequence[str]) -> list[int] | None:
-        """By the model's own tokenizer, if it is on this machine."""
-        if self._tokenizer is None:
-            try:
-                self.prepare()
-            except Fatal:
-                return None
-        return [len(ids) for ids in self._tokenizer(list(texts)).input_ids] if texts else []
+        """By the model's own files, if they are on this machine."""
+        return count_tokens(self.name, texts)
 
     def close(self) -> None:
         if self._model is not None:

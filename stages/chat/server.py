@@ -18,6 +18,7 @@ from stages.chat import gate
 from stages.chat.dialect import Dialect, ErrorInside, Unreadable, read_reply
 from stages.chat.host import LOADING, QUOTA, Host
 from stages.chat.purse import Purse
+from stages.chat.tokens import count_tokens
 from stages.chat.trouble import Trouble, of_error
 from stages.chat.wire import Closed, Late, Unanswered, Untrusted
 from stages.llm import Conversation, Options, Reply, TooLong
@@ -92,9 +93,11 @@ class Server:
         return [self._counted(conversation, warmth) for conversation in conversations]
 
     def tokens(self, texts: Sequence[str]) -> list[int] | None:
-        """By the tokenizer of llama.cpp's server or vLLM, which have an endpoint for it."""
-        if not self._host.local:
-            return None
+        """By the model's own files, if they are on this machine, else by the endpoint that the
+        servers of llama.cpp and vLLM have."""
+        counts = count_tokens(self.origin, texts)
+        if counts is not None or not self._host.local:
+            return counts
         counts = []
         try:
             for text in texts:
@@ -131,7 +134,7 @@ class Server:
         return reply
 
     def _ask(self, messages: Conversation, temperature: float) -> Reply:
-        tries = _Tries()
+        tries, wasted = _Tries(), Reply("", requests=0)
         while tries.seconds < self._options.deadline:
             body = self._dialect.request(messages, temperature)
             try:
@@ -156,7 +159,8 @@ class Server:
             else:
                 thinking = _only_thoughts(reply) and tries.taught < self.LESSONS
                 if not thinking or not self._dialect.make_room(body):
-                    return reply
+                    return reply.after(wasted)
+                wasted = reply.after(wasted)
                 tries.taught += 1
         raise self._given_up(f"no usable answer within --deadline {self._options.deadline:g} s")
 
