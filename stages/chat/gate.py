@@ -25,15 +25,16 @@ _LATE = 4  # answers that take a quarter of the time-out: more at once would run
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _HASTY = 8  # times that one request comes back as soon as it is told
 _SAFE = 0.95  # of a rate that was learned by passing it
+_REGAINED = 0.02  # of it, a second
 
 
 class Bucket:
     """So many a minute. Not locked: the gate does that."""
 
-    def __init__(self, rate: float, size: float, now: float) -> None:
+    def __init__(self, rate: float, size: float, now: float, empty: bool = False) -> None:
         """`rate` a second, at most `size` at once."""
         self.rate, self.size = rate, size
-        self._held, self._at = size, now
+        self._held, self._at = 0.0 if empty else size, now
 
     def wait(self, amount: float, now: float) -> float:
         """Seconds until so much may go; more than the bucket holds may go when it is full."""
@@ -91,6 +92,7 @@ class Gate:
         if tpm:
             rate = tpm / 60 / ranks
             self._buckets["tpm"] = Bucket(rate, rate * 10, now)
+        self._learned_at = now
         self._answered: deque[float] = deque(maxlen=4096)  # when, of those within a minute
         self._room = threading.Condition()
         # One thread at a time waits for room, the others for it: a return wakes one, not all.
@@ -130,9 +132,9 @@ class Gate:
             self._pause = _PAUSE
             self._answered.append(now)
             self._obey(headers, now)
-            if "learned" in self._buckets:
-                bucket = self._buckets["learned"]
-                bucket.rate *= 1.0005  # it may have been learned in a bad minute
+            if "learned" in self._buckets:  # it may have been learned in a bad minute
+                self._buckets["learned"].rate *= 1 + _REGAINED * (now - self._learned_at)
+                self._learned_at = now
             slow = now - started > self._late
             if self._trial.answered(now):
                 self.limit = self._trial.next(now, self._most, hold=slow)
@@ -149,7 +151,7 @@ class Gate:
             if started >= self._cut_at:  # once for all that were sent together
                 self._cut_at = now
                 self.limit = self._trial.cut(now)
-                if not told and "rpm" not in self._buckets:
+                if not told and seconds != 0 and "rpm" not in self._buckets:
                     self._learn(now)
                 if seconds is None:
                     self._pause = min(self._pause * 2, _LONGEST_PAUSE)
@@ -211,16 +213,19 @@ class Gate:
         return told
 
     def _learn(self, now: float) -> None:
-        """A rate that the server bears, from what it answered within the last minute."""
+        """A rate that the server bears: at first by what it answered within the last minute, then
+        a little less whenever it refuses again."""
+        known = self._buckets.get("learned")
         while self._answered and now - self._answered[0] > 60:
             self._answered.popleft()
-        if len(self._answered) < 2:
+        if known:
+            rate = known.rate * _SAFE
+        elif len(self._answered) > 1:
+            rate = _SAFE * len(self._answered) / max(now - self._answered[0], 0.5)
+        else:
             return
-        rate = _SAFE * len(self._answered) / max(now - self._answered[0], 0.5)
-        known = self._buckets.get("learned")
-        rate = min(rate, known.rate * _SAFE) if known else rate
-        self._buckets["learned"] = Bucket(rate, max(1.0, rate / 4), now)
-        self._buckets["learned"].take(max(1.0, rate / 4), now)
+        self._learned_at = now
+        self._buckets["learned"] = Bucket(rate, max(1.0, rate / 4), now, empty=True)
 
 
 class Shut(Exception):

@@ -20,7 +20,7 @@ from stages.chat.host import LOADING, QUOTA, Host
 from stages.chat.purse import Purse
 from stages.chat.tokens import count_tokens
 from stages.chat.trouble import Trouble, of_error
-from stages.chat.wire import Closed, Late, Unanswered, Untrusted
+from stages.chat.wire import Answer, Closed, Late, Unanswered, Untrusted
 from stages.llm import Conversation, Options, Reply, TooLong
 from stages.sample import Fatal
 
@@ -125,9 +125,10 @@ class Server:
         except RuntimeError as error:
             with self._turn:
                 self._failures += 1
-                hopeless = self.HOPELESS_NOW if self._answered else self.HOPELESS
-                if self._failures >= hopeless and not self._host.stopped:
-                    raise Fatal(f"{self._failures} files in a row got no answer: {error}") from None
+                failures = self._failures
+            most = self.HOPELESS_NOW if self._answered else self.HOPELESS
+            if failures % most == 0 and not self._host.stopped and not self._answers():
+                raise Fatal(f"{failures} files in a row got no answer: {error}") from None
             raise
         with self._turn:
             self._failures, self._answered = 0, True
@@ -265,15 +266,27 @@ class Server:
 
     def _probe(self) -> None:
         """A few tokens, so that a bad key or model shows before the first draft is made."""
-        body = self._dialect.request([{"role": "user", "content": "Say yes."}], 0.0)
-        limit = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
         try:
-            answer = self._host.post("chat/completions", {**body, limit: 16}, 60.0)
+            body, answer = self._small_talk()
         except (Unanswered, Untrusted):
             return  # told by the first real request, if it lasts
         trouble = self._host.trouble(answer) if answer.status != 200 else None
         if trouble and trouble.kind in ("key", "model", "spent", "address"):
             self._weigh(trouble, body, _Tries())
+
+    def _answers(self) -> bool:
+        """True if the server answers at all: then the trouble was with the files."""
+        try:
+            _, answer = self._small_talk()
+            return answer.status == 200 and bool(read_reply(answer))
+        except (Unanswered, Untrusted, Closed, Unreadable, ErrorInside):
+            return False
+
+    def _small_talk(self) -> tuple[dict[str, Any], Answer]:
+        body = self._dialect.request([{"role": "user", "content": "Say yes."}], 0.0)
+        limit = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
+        seconds = min(60.0, self._options.timeout)
+        return body, self._host.post("chat/completions", {**body, limit: 16}, seconds)
 
     def _given_up(self, why: object) -> RuntimeError:
         return RuntimeError(f"{self._host.address}: {self._host.masked(why)}")
