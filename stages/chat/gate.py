@@ -25,7 +25,7 @@ _LATE = 4  # answers that take a quarter of the time-out: more at once would run
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _HASTY = 8  # times that one request comes back as soon as it is told
 _SAFE = 0.95  # of a rate that was learned by passing it
-_REGAINED = 0.02  # of it, a second
+_REGAINED, _WARY = 0.005, 20.0  # of it, a second; ten times so fast that long after a refusal
 
 
 class Bucket:
@@ -92,7 +92,7 @@ class Gate:
         if tpm:
             rate = tpm / 60 / ranks
             self._buckets["tpm"] = Bucket(rate, rate * 10, now)
-        self._learned_at = now
+        self._regained_at = now
         self._answered: deque[float] = deque(maxlen=4096)  # when, of those within a minute
         self._room = threading.Condition()
         # One thread at a time waits for room, the others for it: a return wakes one, not all.
@@ -133,8 +133,10 @@ class Gate:
             self._answered.append(now)
             self._obey(headers, now)
             if "learned" in self._buckets:  # it may have been learned in a bad minute
-                self._buckets["learned"].rate *= 1 + _REGAINED * (now - self._learned_at)
-                self._learned_at = now
+                slowly = now - self._cut_at < _WARY
+                gain = (_REGAINED if slowly else 10 * _REGAINED) * (now - self._regained_at)
+                self._buckets["learned"].rate *= 1 + gain
+                self._regained_at = now
             slow = now - started > self._late
             if self._trial.answered(now):
                 self.limit = self._trial.next(now, self._most, hold=slow)
@@ -224,7 +226,7 @@ class Gate:
             rate = _SAFE * len(self._answered) / max(now - self._answered[0], 0.5)
         else:
             return
-        self._learned_at = now
+        self._regained_at = now
         self._buckets["learned"] = Bucket(rate, max(1.0, rate / 4), now, empty=True)
 
 
