@@ -16,6 +16,7 @@ from typing import Literal
 from enhance.disk import Writer
 from enhance.journal import Journal, text_hash
 from enhance.owners import Owners
+from enhance.rooms import part_of
 from stages.dataset import Layout
 from stages.load import read
 from stages.sample import Caption, Failure, Sample, Stage
@@ -41,7 +42,7 @@ class Options:
 class Decision:
     """What a stage has to do for one sample, and why."""
 
-    act: Literal["run", "fresh", "edited", "refused", "failed"]
+    act: Literal["run", "fresh", "edited", "refused", "failed", "skipped"]
     reason: str
     caption: Caption | None = None
     failure: Failure | None = None
@@ -81,6 +82,8 @@ class Cache:
 
     def _decide(self, stage: Stage, sample: Sample) -> Decision:
         output = stage.output
+        if part_of(stage, sample) is None:
+            return Decision("skipped", "switched off for this folder")
         path = self._layout.path(sample.media, output)
         record = self._journal.records.get(self._layout.name(path))
         data = read(path)

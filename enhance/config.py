@@ -6,6 +6,7 @@ Each layer is spelled as flags and goes through the one parser in `enhance/flags
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
@@ -118,7 +119,7 @@ def _layers(
     dotted: Mapping[str, str],
     text: Callable[[bytes], str] = _utf8,
 ) -> dict[str, dict[str, Any]]:
-    parse = parser()
+    parse = _parser()
     layers = {
         "flag": flags,
         "environment": _layer(parse, "in the environment", _from_variables, environment),
@@ -158,6 +159,19 @@ def _layer(
         raise Fatal(f"{where}: {error}", 2) from None
 
 
+def layer(where: str, spell: Callable[[Any], list[str]], source: Any) -> dict[str, Any]:
+    """The settings of a source, by the parser of all others; messages begin with `where`.
+
+    Raises Fatal, status 2.
+    """
+    return _layer(_parser(), where, spell, source)
+
+
+@functools.cache
+def _parser() -> argparse.ArgumentParser:
+    return parser()
+
+
 def _from_variables(variables: Mapping[str, str]) -> list[str]:
     spelled: list[str] = []
     for variable, name in ALIASES.items():
@@ -195,7 +209,12 @@ def _from_yaml(file: str, text: Callable[[bytes], str]) -> list[str]:
         return []
     if not isinstance(data, dict):
         raise Fatal("expected names and values, as in `anchor: annika`", 2)
-    spelled: list[str] = []
+    return spelled(data)
+
+
+def spelled(data: Mapping[str, Any]) -> list[str]:
+    """A file's settings as flags: by name, at the top or below their section. Raises Fatal."""
+    flags: list[str] = []
     for name, value in data.items():
         inside = value.items() if name in SECTIONS and isinstance(value, dict) else [(name, value)]
         for inner, item in inside:
@@ -206,8 +225,8 @@ def _from_yaml(file: str, text: Callable[[bytes], str]) -> list[str]:
             if folded == "config":
                 raise Fatal("config: a file of settings cannot name another one", 2)
             if item is not None:
-                spelled += spell(folded, item)
-    return spelled
+                flags += spell(folded, item)
+    return flags
 
 
 def _origin(name: str, layers: Mapping[str, Mapping[str, Any]]) -> str:

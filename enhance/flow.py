@@ -31,11 +31,11 @@ def through(
     samples: Iterable[Sample],
     cache: Cache,
     report: Report,
-    prepare: Callable[[], None],
+    prepare: Callable[[Sample], None],
 ) -> Iterator[Sample]:
     """Each sample with the stage's caption, or with a failure; in the order in which they end.
 
-    `prepare` is called once, before the first sample that is not cached. Raises Fatal at once.
+    `prepare` is called with each sample that is not cached, before it. Raises Fatal at once.
     """
     room = _Room(stage, cache, report)
     source = iter(samples)
@@ -52,8 +52,7 @@ def through(
                 if decision is None:
                     yield sample
                 elif decision.act == "run":
-                    if not room.open:
-                        prepare()
+                    prepare(sample)
                     room.add(Job(sample, decision.key))
                 else:
                     report.advance(stage.output, decision.act)
@@ -92,10 +91,6 @@ class _Room:
         self._pool: ThreadPoolExecutor | None = None
         self._size = 1
         self._leaving = False
-
-    @property
-    def open(self) -> bool:
-        return self._pool is not None
 
     @property
     def full(self) -> bool:

@@ -61,4 +61,5 @@ def decisions(
 
 
 def _word(act: str) -> str:
-    return {"run": "would run", "failed": "failed before", "refused": "listed"}.get(act, "kept")
+    words = {"run": "would run", "failed": "failed before", "skipped": "left out"}
+    return {**words, "refused": "listed"}.get(act, "kept")

@@ -85,9 +85,19 @@ class Stage(Protocol):
     """A room: maps a batch of samples to captions. No threads, files, cache or progress inside."""
 
     output: str  # the field it fills = the file suffix
-    batch_size: int
-    workers: int  # batches that may be in this room at once
-    spent: Counter[str]  # what its answers cost: requests, prompt_tokens, completion_tokens
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def workers(self) -> int:
+        """Batches that may be in this room at once."""
+        ...
+
+    @property
+    def spent(self) -> Counter[str]:
+        """What its answers cost: requests, prompt_tokens, completion_tokens."""
+        ...
 
     def key(self, sample: Sample) -> str:
         """Everything the answer depends on, as made by `fingerprint`."""

@@ -6,13 +6,14 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from enhance.concepts import Concept, Concepts
 from enhance.config import read_job
 from enhance.console import say
 from enhance.flags import Parser, job_parser
-from enhance.jobs.findings import Found, print_json, print_text, some
+from enhance.jobs.findings import WHOLE, Found, Whole, print_json, print_text, some
 from enhance.jobs.labels import LABELS
 from enhance.jobs.trainers import TRAINERS, Trainer, missing
 from stages import dataset, policy
@@ -20,7 +21,7 @@ from stages.dataset import NO_PICTURE, Layout, Survey, survey
 from stages.load import read
 from stages.sample import Problem
 from stages.text import CleanOptions, check
-from stages.text.corpus import Entry, Finding, look_over
+from stages.text.corpus import Entry, look_over
 from stages.text.encoding import decode
 from stages.text.file import check_file
 
@@ -32,25 +33,24 @@ def main(argv: Sequence[str]) -> int:
     """0 all well, 3 problems found. Raises Fatal, status 2, for a folder that cannot be checked."""
     options, rules, wanted = read_job(_parser(), argv)
     trainer = TRAINERS.get(wanted.trainer)
-    limit = rules.target_tokens or (trainer.token_limit if trainer else "t5")
     layout = Layout.of(options)
     policy.policy_of(rules)  # or Fatal
     found = Found()
     seen = survey(options, layout)
-    _check_captions(found, _chosen(seen, options), layout, rules, trainer, limit)
+    media = _chosen(seen, options)
+    concepts = Concepts(layout, media, Concept("", rules))
+    for concept in concepts.told:
+        say(str(concept), sys.stderr)
+    _check_captions(found, media, layout, concepts, trainer)
     _check_names(found, seen, layout, trainer)
-    corpus = look_over(found.entries, rules.anchor)
-    notes: tuple[Finding, ...] = ()
-    if trainer:
-        captions = [entry.caption for entry in found.entries]
-        notes = tuple(trainer.notes(layout, captions))
-    findings = (*corpus.findings, *notes)
+    sets = list(_sets(found, concepts, layout, trainer))
     if wanted.format == "json":
-        print_json(found, corpus, findings)
+        print_json(found, sets)
     else:
-        print_text(found, corpus, findings, wanted.limit_files)
+        print_text(found, sets, wanted.limit_files)
     if wanted.fail_on:
-        labels = set(found.labels()).union(finding.label for finding in findings)
+        told = (finding.label for whole in sets for finding in whole.findings)
+        labels = set(found.labels()).union(told)
         return 3 if labels.intersection(wanted.fail_on) else 0
     return 3 if found.problems else 0
 
@@ -106,13 +106,14 @@ def _check_captions(
     found: Found,
     media: Sequence[Path],
     layout: Layout,
-    rules: policy.Options,
+    concepts: Concepts,
     trainer: Trainer | None,
-    limit: str | int,
 ) -> None:
     """Each picture's caption: what a trainer would trip over, then what the policy says of it."""
-    cleaning = CleanOptions.of(rules)
     for path in media:
+        concept = concepts.of(path)
+        rules = concept.policy
+        limit = rules.target_tokens or (trainer.token_limit if trainer else "t5")
         name = layout.name(path)
         file = layout.path(path, "final")
         try:
@@ -127,16 +128,34 @@ def _check_captions(
         caption = decode(data)[0].strip()
         problems = check_file(data, limit)
         if caption:
-            found.entries.append(Entry(name, caption, _draft(layout.path(path, "generated"))))
+            entry = Entry(name, caption, _draft(layout.path(path, "generated")))
+            found.entries.setdefault(concept.name, []).append(entry)
             line = _LINE_BREAKS.sub(" ", caption)  # several lines are one problem, and told
             line = trainer.read(line, rules.anchor) if trainer else line
             problems += check(
-                line, lora_type=rules.lora_type, anchor=rules.anchor, options=cleaning
+                line,
+                lora_type=rules.lora_type,
+                anchor=rules.anchor,
+                options=CleanOptions.of(rules),
             )
         for problem in problems:
-            found.add(name, problem, trainer)
+            found.add(name, problem, trainer, concept.name)
         if problems:
             found.captions[name] = caption
+
+
+def _sets(
+    found: Found, concepts: Concepts, layout: Layout, trainer: Trainer | None
+) -> Iterator[Whole]:
+    """The captions of each concept taken together, and what the trainer's settings must say."""
+    captions = [entry.caption for several in found.entries.values() for entry in several]
+    notes = tuple(trainer.notes(layout, captions)) if trainer else ()
+    alone = len(concepts.all) == 1
+    for concept in concepts.all:
+        corpus = look_over(found.entries.get(concept.name, []), concept.policy.anchor)
+        yield Whole(concept.name, corpus, (*corpus.findings, *(notes if alone else ())))
+    if notes and not alone:
+        yield Whole(WHOLE, None, notes)
 
 
 def _draft(path: Path) -> str | None:

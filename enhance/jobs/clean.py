@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from enhance.build import cleaner
+from enhance.concepts import Concept, Concepts, check
 from enhance.config import read_job
 from enhance.console import say
 from enhance.disk import Writer
@@ -16,10 +18,9 @@ from enhance.jobs.work import at_work
 from enhance.journal import Journal
 from enhance.owners import Owners
 from stages import policy, text
-from stages.clean import Clean
 from stages.dataset import Layout, find
 from stages.load import read
-from stages.sample import Fatal, Sample
+from stages.sample import Sample
 from stages.text.encoding import readable
 
 
@@ -37,25 +38,27 @@ def main(argv: Sequence[str]) -> int:
         "--strict", action="store_true", help="exit with status 3 if a caption needs a person"
     )
     options, rules, wanted = read_job(parser, argv)
-    if len(rules.anchor.splitlines()) > 1:
-        raise Fatal("--anchor: one line, please; it stands within captions of one line", 2)
+    check(rules)
     layout = Layout.of(options)
     media, notices = find(options, layout)
     for notice in notices:
         say(notice, sys.stderr)
-    if not rules.anchor:
+    concepts = Concepts(layout, media, Concept("", rules))
+    for concept in concepts.told:
+        say(str(concept), sys.stderr)
+    if not all(concept.policy.anchor for concept in concepts.all if not concept.files):
         say("no --anchor: captions are cleaned without one", sys.stderr)
     done = already = 0
     listed = []
     with at_work(layout, "clean", wanted.dry_run) as (journal, writer):
-        owners = Owners(layout, journal, Clean(rules))
+        owners = Owners(layout, journal, cleaner(concepts))
         for picture in media:
             path = layout.path(picture, "final")
             try:
                 data = read(path)
                 if data is None:
                     continue
-                before, after = _cleaned(data, rules)
+                before, after = _cleaned(data, concepts.of(picture).policy)
                 if data == after:
                     already += 1
                     continue

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from enhance.cache import FOLDER
+from enhance.concepts import Concept, Concepts
 from enhance.console import say
 from enhance.flags import Parser
 from enhance.journal import Journal, Kept, Record, as_bytes, text_hash
 from stages.dataset import Layout, Options
 from stages.load import read
 from stages.media import IMAGES
+from stages.policy import Options as PolicyOptions
 from stages.sample import Fatal
 from stages.text.encoding import decode
 
@@ -40,6 +42,9 @@ def main(argv: Sequence[str]) -> int:
     )
     journal = Journal(layout.root / FOLDER, 0, read_only=True)
     say(layout.name(media))
+    concept = Concepts(layout, [media], Concept("", PolicyOptions())).of(media)
+    if concept.files:
+        say(f"  {concept}")
     for output in ("manual", "generated", "combined", "final"):
         path = layout.path(media, output)
         record = journal.records.get(layout.name(path))
