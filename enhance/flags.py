@@ -98,8 +98,9 @@ def parser() -> argparse.ArgumentParser:
     result = Parser(
         prog="enhance",
         description="Training captions for LoRA fine-tuning, from a folder of images.",
-        epilog="Other jobs: enhance show FILE; enhance check, clean, undo, fix-encoding DIR; each "
-        "has its own --help. Settings are also read from ENHANCE_* variables, .env and --config.",
+        epilog="Other jobs: enhance show FILE; enhance init, check, clean, undo, fix-encoding DIR; "
+        "each has its own --help. Settings are also read from ENHANCE_* variables, .env and "
+        "--config, and for the folders below it from a caption.toml.",
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -135,6 +136,26 @@ def job_parser(name: str, description: str) -> Parser:
     prompt = ("system_prompt", "rules")  # nothing is asked here
     for section in JOB_SECTIONS:
         _add_group(result, section, SECTIONS[section], without=("dataset_dir", *prompt))
+    return result
+
+
+def init_parser(description: str) -> Parser:
+    """The parser of `enhance init`: what a caption.toml may set of the policy. Only what is given
+    appears in its result."""
+    result = Parser(
+        prog="enhance init",
+        description=description,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    result.add_argument("folder", metavar="DIR", help="folder of images, or of folders of images")
+    result.add_argument(
+        "--yes", action="store_true", help="ask nothing: names come from the folders"
+    )
+    result.add_argument(
+        "--overwrite", action="store_true", help="replace a caption.toml that is there"
+    )
+    _add_group(result, "policy", SECTIONS["policy"])
     return result
 
 
