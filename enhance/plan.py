@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from enhance.cache import Cache, Decision, with_caption
 from enhance.console import say
+from enhance.estimate import Estimate
 from enhance.report import LABELS
+from enhance.rooms import part_of
 from stages.dataset import Layout
+from stages.merge import Merge
 from stages.sample import Sample, Stage
 
 
@@ -18,12 +22,23 @@ def plan(
     cache: Cache,
     layout: Layout,
     explain: bool,
+    before: Mapping[str, Any] | None,
 ) -> None:
-    """Prints per stage how many files would run and for which reason; `explain`: per file."""
+    """Prints per stage how many files would run and for which reason, and what that would ask of
+    the language model; `explain`: per file. `before` is the report of an earlier run, if any."""
+    estimate = Estimate(before)
     reasons = {stage.output: Counter[tuple[str, str]]() for stage in stages}
     for sample in samples:
         lines = []
-        for output, decision in decisions(stages, sample, cache):
+        drafting = False
+        for stage, decision, seen in decisions(stages, sample, cache):
+            output = stage.output
+            if decision.act == "run":
+                estimate.add(output)
+                drafting = drafting or output == "generated"
+                part = part_of(stage, seen)
+                if isinstance(part, Merge):
+                    estimate.ask(part, seen, drafting)
             reasons[output][decision.act, decision.reason] += 1
             lines.append(f"  {LABELS[output]}: {_word(decision.act)}: {decision.reason}")
         if explain:
@@ -33,24 +48,26 @@ def plan(
         say(f"{LABELS[output]}: {runs} of {sum(counts.values())} files would run")
         for (act, reason), count in counts.most_common():
             say(f"  {count} {_word(act)}: {reason}")
+        for line in estimate.lines() if output == "combined" else ():
+            say(f"  {line}")
     say("Nothing was written.")
 
 
 def decisions(
     stages: Sequence[Stage], sample: Sample, cache: Cache
-) -> Iterable[tuple[str, Decision]]:
-    """What each stage would do for one sample. Behind a stage that runs, the next ones run too,
-    unless a person's text stands there."""
+) -> Iterable[tuple[Stage, Decision, Sample]]:
+    """What each stage would do for one sample, and the sample as it is known before. Behind a stage
+    that runs, the next ones run too, unless a person's text stands there."""
     moved = ""
     for stage in stages:
         if sample.failure:
-            yield stage.output, Decision("failed", sample.failure.message)
+            yield stage, Decision("failed", sample.failure.message), sample
             continue
         decision = cache.decide(stage, sample)
         stale = decision.act == "run" and decision.reason.endswith("changed")
         if moved and (stale or decision.act in ("fresh", "refused", "failed")):
             decision = Decision("run", f"the {moved} before it is made anew")
-        yield stage.output, decision
+        yield stage, decision, sample
         if decision.act == "run":
             moved = LABELS[stage.output]
         elif decision.caption is not None:

@@ -171,13 +171,19 @@ def worked(report: Mapping[str, Any]) -> bool:
 def news(report: Mapping[str, Any], before: bytes | None) -> bool:
     """True if the report says anything that the one before it, as it stands in its file, did not:
     a run that changes nothing touches no file."""
-    if worked(report) or before is None:
+    old = parsed(before)
+    if worked(report) or old is None:
         return True
+    return any(report[name] != old.get(name) for name in ("failed", "needs_a_person"))
+
+
+def parsed(report: bytes | None) -> dict[str, Any] | None:
+    """A report as it stands in its file; None if there is none, or somebody broke it."""
     try:
-        old = json.loads(before)
-        return any(report[name] != old[name] for name in ("failed", "needs_a_person"))
-    except (ValueError, KeyError, TypeError):
-        return True
+        found = json.loads(report or b"")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def summarise(report: Mapping[str, Any], where: Path) -> None:

@@ -21,7 +21,7 @@ from enhance.flow import through
 from enhance.journal import Journal
 from enhance.plan import plan
 from enhance.ranks import Ranks
-from enhance.report import Report, news, summarise, worked
+from enhance.report import Report, news, parsed, summarise, worked
 from enhance.rooms import part_of, parts_of
 from stages.dataset import Layout, find
 from stages.generate import Generate
@@ -50,7 +50,11 @@ def run(config: Config, ranks: Ranks) -> int:
         if ranks.main:
             journal = Journal(folder, ranks.rank, True)
             cache, stages = build(config, ranks, layout, concepts, journal)
-            plan(stages, load(media, layout, cache.owners), cache, layout, config.run.explain)
+            samples: Iterable[Sample] = load(media, layout, cache.owners)
+            before = parsed(read(folder / "report.json"))
+            plan(stages, samples, cache, layout, config.run.explain, before)
+            for stage in stages:  # a tokenizer's server may have been asked
+                stage.close()
         return 0
     _end_with_launcher(ranks)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -66,7 +70,7 @@ def run(config: Config, ranks: Ranks) -> int:
         stopped: Fatal | KeyboardInterrupt | None = None
         overlap = not in_turns(config, concepts.all)
         try:
-            samples: Iterable[Sample] = load(ranks.share(media), layout, cache.owners)
+            samples = load(ranks.share(media), layout, cache.owners)
             for sample in chain(stages, samples, cache, report, overlap):
                 report.count(sample)
         except (Fatal, KeyboardInterrupt) as reason:

@@ -52,10 +52,16 @@ class ChatServer:
     """Use as a context manager. `script(number, body)` decides each chat answer, from 1 on."""
 
     def __init__(
-        self, script: Script = merge, models: tuple[str, ...] = ("tiny",), port: int = 0
+        self,
+        script: Script = merge,
+        models: tuple[str, ...] = ("tiny",),
+        port: int = 0,
+        tokenizes: bool = False,
     ) -> None:
+        """`tokenizes`: it counts tokens, as the servers of llama.cpp and vLLM do: words, here."""
         self.script = script
         self.models = models
+        self.tokenizes = tokenizes
         self.catalogue: list[Answer] = []  # what GET /v1/models answers first, one after the other
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []  # when each request came
@@ -113,6 +119,10 @@ class ChatServer:
 
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["content-length"]))
+                if self.path == "/tokenize" and server.tokenizes:
+                    tokens = list(range(len(json.loads(raw)["content"].split())))
+                    self.reply(Answer(body=json.dumps({"tokens": tokens}).encode()))
+                    return
                 if self.path != "/v1/chat/completions":
                     self.reply(Answer(status=404, body=b'{"error": {"message": "no such path"}}'))
                     return
