@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from stages.chat.trouble import span_of
@@ -70,11 +70,10 @@ class Gate:
         rpm: float = 0.0,
         tpm: float = 0.0,
         timeout: float = 300.0,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`start` and `most` requests at once in this process; `rpm` and `tpm` for all ranks."""
-        self._clock = clock
-        now = clock()
+        """`start` and `most` requests at once in this process; `rpm` and `tpm` for all ranks: of
+        requests, and of tokens with all that an answer may have, as most servers count them."""
+        now = time.monotonic()
         self._most = max(1, most)
         self.limit = max(1, min(start, self._most))
         self._ranks = ranks
@@ -108,7 +107,7 @@ class Gate:
                 self._room.wait(None if pause == float("inf") else pause)
             if self._closed:
                 raise Shut
-            now = self._clock()
+            now = time.monotonic()
             self._under_way += 1
             for name, bucket in self._buckets.items():
                 bucket.take(tokens if _counts_tokens(name) else 1, now)
@@ -128,7 +127,7 @@ class Gate:
     def passed(self, started: float, headers: Mapping[str, str]) -> None:
         """An answer came, whatever it said: the server is not too busy for us."""
         with self._room:
-            now = self._clock()
+            now = time.monotonic()
             self._pause = _PAUSE
             self._answered.append(now)
             self._obey(headers, now)
@@ -148,7 +147,7 @@ class Gate:
         """The server is too busy: all pause for `seconds`, or longer each time if it does not say.
         How long, in seconds. `times`: how often it refused this request before."""
         with self._room:
-            now = self._clock()
+            now = time.monotonic()
             told = self._obey(headers, now)
             if started >= self._cut_at:  # once for all that were sent together
                 self._cut_at = now
@@ -168,13 +167,13 @@ class Gate:
     def rest(self, seconds: float) -> None:
         """All pause: the server is away or loads its model."""
         with self._room:
-            self._not_before = max(self._not_before, self._clock() + seconds)
+            self._not_before = max(self._not_before, time.monotonic() + seconds)
 
     def late(self, started: float) -> None:
         """A request ran into its time limit: fewer at once, they may have queued behind us."""
         with self._room:
             if started >= self._cut_at:
-                self._cut_at = self._clock()
+                self._cut_at = time.monotonic()
                 self.limit = self._trial.cut(self._cut_at)
 
     def _wait(self, tokens: int) -> float:
@@ -183,7 +182,7 @@ class Gate:
             return 0.0
         if self._under_way >= self.limit:
             return float("inf")
-        now = self._clock()
+        now = time.monotonic()
         waits = [self._not_before - now]
         for name, bucket in self._buckets.items():
             waits.append(bucket.wait(tokens if _counts_tokens(name) else 1, now))
