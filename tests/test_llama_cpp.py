@@ -1,0 +1,83 @@
+"""llama.cpp's server with the tiny chat model, where its Python package is installed.
+
+It is built from source for ten minutes, so it is no part of `.[dev]`:
+
+    .venv/bin/python -m pip install "llama-cpp-python[server]" gguf
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from doors import CHAT, FLORENCE, finals, report_of, run_here
+from few import said
+from launches import PATIENCE, wait_until
+
+pytest.importorskip("llama_cpp", reason="llama.cpp's Python package is not installed")
+pytest.importorskip("gguf", reason="gguf is not installed")
+
+STYLE = ("--model_id", str(FLORENCE), "--anchor", "cutout style", "--lora_type", "style")
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with a context of 1024 tokens."""
+    from gguf_of import write_gguf
+
+    folder = tmp_path_factory.mktemp("llama")
+    write_gguf(CHAT, folder / "tiny.gguf")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(folder / "tiny.gguf")]
+    command += ["--model_alias", "tiny", "--n_ctx", "1024", "--port", str(port)]
+    address = f"http://127.0.0.1:{port}"
+    with open(folder / "log", "w+") as log:
+        server = subprocess.Popen(command, env={**os.environ}, stdout=log, stderr=log, text=True)
+        try:
+            wait_until(lambda: server.poll() is not None or listens(address))
+            assert server.poll() is None, (folder / "log").read_text()
+            yield address
+        finally:
+            server.terminate()
+            try:
+                server.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def listens(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/v1/models", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def test_it_merges_the_examples_with_the_only_model_it_lists(llama: str, dataset: Path) -> None:
+    assert run_here("--dataset_dir", dataset, *STYLE, "--base_url", llama) == 0
+    captions = finals(dataset)
+    assert len(captions) == 12
+    assert captions["01"] == (
+        "a yellow square above a black star in cutout style, "
+        "wide shot, bright noon light, calm mood"
+    )
+    assert report_of(dataset)["stages"]["combined"]["completion_tokens"] > 0
+
+
+def test_a_draft_beyond_its_context_is_shortened(
+    llama: str, dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draft = "The image shows a yellow square above a black star on a grey background. "
+    (dataset / "01_generated.txt").write_text(draft + "There is more paper. " * 2000)
+    said(capsys, 0, "--dataset_dir", dataset, *STYLE, "--base_url", llama, "--no_repair")
+    assert "01" in finals(dataset)
+    assert report_of(dataset)["failed"] == []
