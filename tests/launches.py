@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +83,34 @@ def captions(folder: Path) -> dict[str, bytes]:
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*.txt"))
     }
+
+
+@contextmanager
+def real_server(command: list[str], folder: Path, path: str, **settings: str) -> Iterator[str]:
+    """The address of a server that is started with `--port` and answers `path` once it is up."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(address + path, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    with open(folder / "log", "w+") as log:
+        server = subprocess.Popen(
+            [*command, "--port", str(port)], env={**os.environ, **settings}, stdout=log, stderr=log
+        )
+        try:
+            wait_until(lambda: server.poll() is not None or answers())
+            assert server.poll() is None, (folder / "log").read_text()
+            yield address
+        finally:
+            server.terminate()
+            try:
+                server.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                server.kill()

@@ -7,19 +7,14 @@ It is built from source for ten minutes, so it is no part of `.[dev]`:
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from doors import CHAT, FLORENCE, finals, report_of, run_here
 from few import said
-from launches import PATIENCE, wait_until
+from launches import real_server
 
 pytest.importorskip("llama_cpp", reason="llama.cpp's Python package is not installed")
 pytest.importorskip("gguf", reason="gguf is not installed")
@@ -34,32 +29,10 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     folder = tmp_path_factory.mktemp("llama")
     write_gguf(CHAT, folder / "tiny.gguf")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     command = [sys.executable, "-m", "llama_cpp.server", "--model", str(folder / "tiny.gguf")]
-    command += ["--model_alias", "tiny", "--n_ctx", "1024", "--port", str(port)]
-    address = f"http://127.0.0.1:{port}"
-    with open(folder / "log", "w+") as log:
-        server = subprocess.Popen(command, env={**os.environ}, stdout=log, stderr=log, text=True)
-        try:
-            wait_until(lambda: server.poll() is not None or listens(address))
-            assert server.poll() is None, (folder / "log").read_text()
-            yield address
-        finally:
-            server.terminate()
-            try:
-                server.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                server.kill()
-
-
-def listens(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/v1/models", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    command += ["--model_alias", "tiny", "--n_ctx", "1024"]
+    with real_server(command, folder, "/v1/models") as address:
+        yield address
 
 
 def test_it_merges_the_examples_with_the_only_model_it_lists(llama: str, dataset: Path) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from doors import CHAT, FLORENCE, SHAPES, finals, local_models, report_of, run_here
-from launches import PATIENCE, wait_until
+from launches import real_server
 
 
 @pytest.fixture(scope="module")
@@ -22,35 +17,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that runs for all tests of this file."""
     home = tmp_path_factory.mktemp("hugging face")
     (home / "hub").mkdir()  # the server lists its models from there, and fails without
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
     command = [str(Path(sys.executable).with_name("transformers")), "serve", str(CHAT)]
-    command += ["--device", "cpu", "--dtype", "float32", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--device", "cpu", "--dtype", "float32", "--host", "127.0.0.1"]
     settings = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with open(home / "log", "w+") as log:
-        server = subprocess.Popen(
-            command, env={**os.environ, **settings}, stdout=log, stderr=log, text=True
-        )
-        try:
-            wait_until(lambda: server.poll() is not None or healthy(address))
-            assert server.poll() is None, (home / "log").read_text()
-            yield address
-        finally:
-            server.terminate()
-            try:
-                server.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                server.kill()
-
-
-def healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    with real_server(command, home, "/health", **settings) as address:
+        yield address
 
 
 def test_it_merges_the_examples_as_the_same_model_does_in_process(
