@@ -38,6 +38,10 @@ WALK = (
 )
 
 REASONING = [
+    Dirty(f"Thinking Process: 1. Analyze: she leans. 2. Draft. Final: {LEANING}", LEANING),
+    Dirty(
+        f"**Thinking process:**\n\n1. Analyze\n2. Draft\n\n**Final caption:** {LEANING}", LEANING
+    ),
     Dirty(f"<think>\nOkay, so the user wants one caption.\n</think>\n\n{LEANING}", LEANING),
     Dirty(f"<think></think>{LEANING}", LEANING),
     Dirty(f"<think>first</think><think>second</think>\n{LEANING}", LEANING),
@@ -75,6 +79,9 @@ REASONING = [
 ]
 
 TOKENS = [
+    Dirty(f"{LEANING}<|endoftext|>Human: what is in this picture?", LEANING),
+    Dirty(f"{LEANING}<|end_of_text|><|end_of_text|>{TURNING}", LEANING),
+    Dirty(f"<s>[INST] Caption this picture. [/INST] {LEANING}</s>", LEANING),
     Dirty(f"</s><s>{LEANING}</s>", LEANING),
     Dirty(f"</s><s><s><s>{LEANING}</s><pad><pad><pad>", LEANING),
     Dirty(f"<s>{LEANING}<loc_12><loc_40><loc_998><loc_750></s>", LEANING),
@@ -162,6 +169,8 @@ WRAPPING = [
 ]
 
 LABELS = [
+    Dirty("Here are the tags: annika, laughing hard, close-up", "annika, laughing hard, close-up"),
+    Dirty("Keywords: annika, laughing hard, close-up", "annika, laughing hard, close-up"),
     Dirty(f"Caption: {LEANING}", LEANING),
     Dirty(f"caption : {LEANING}", LEANING),
     Dirty(f"**Caption:** {LEANING}", LEANING),
@@ -224,6 +233,16 @@ PREAMBLES = [
 ]
 
 CLOSINGS = [
+    Dirty(f"{LEANING}. (Note: I've omitted her clothing as requested.)", f"{LEANING}."),
+    Dirty(f"{LEANING} (Note: I've omitted her clothing as requested.)", LEANING),
+    Dirty(f"{LEANING}. Unfortunately, I can't describe her clothing.", f"{LEANING}."),
+    Dirty(f"{LEANING}. I'm sorry, but I cannot identify the person.", f"{LEANING}."),
+    Dirty(
+        f"{LEANING}. Please note that the identity of the person cannot be determined.",
+        f"{LEANING}.",
+    ),
+    Dirty(f"Prompt: {LEANING}\nNegative prompt: blurry, ugly", LEANING),
+    Dirty(f"{LEANING} Negative prompt: blurry\nSteps: 20, Sampler: Euler", LEANING),
     Dirty(f"{LEANING}\n\nLet me know if you'd like changes!", LEANING),
     Dirty(f"{LEANING}\n\nI hope this helps!", LEANING),
     Dirty(f"{LEANING}\n\nNote: I left out the background.", LEANING),
@@ -290,6 +309,7 @@ LISTS = [
     Dirty(f"1. {LEANING}\n2. {TURNING}\n3. {SMILING}", LEANING),
     Dirty(f"Option 1: {LEANING}\nOption 2: {TURNING}", LEANING),
     Dirty(f"**Option A:** {LEANING}\n\n**Option B:** {TURNING}", LEANING),
+    Dirty(f"**Option A:** {LEANING} **Option B:** {TURNING}", LEANING),
     Dirty(f"1) a woman looking down at a river\n2) {LEANING}", LEANING),
     Dirty(f"{LEANING}\n\nOr:\n\n{TURNING}", LEANING),
     Dirty(f"{LEANING}\n\nAlternatively: {TURNING}", LEANING),
@@ -642,6 +662,8 @@ NONE_LEFT = [
         "Sure! I'm sorry, but I can't see the image.",
         "죄송합니다. 이 이미지를 설명할 수 없습니다.",
         "К сожалению, я не могу описать это изображение.",
+        "Please note that the identity of the person cannot be determined.",
+        "annika is not clearly visible in the image, so no caption can be made.",
     ),
     *_listed(
         "empty",
@@ -705,6 +727,7 @@ NONE_LEFT = [
         "a railing above a river. annika cannot be seen here.",
         "No people are visible.",
         "annika isn't shown in the frame",
+        "There is no character named annika in this picture.",
     ),
     *_listed(
         "loop",
@@ -721,6 +744,12 @@ NONE_LEFT = [
         "\ufffd\ufffd\ufffd annika \ufffd\ufffd",
         "annika ][}{)(*&^%$#@!~`|\\/><.,;:?+=_-][}{)(*&",
         "annika " + "wqxz" * 20,
+        "https://example.com/annika.jpg",
+        "annika https://example.com/one.png",
+        'Tool call: caption_image("annika")',
+        '{"subject": "annika", "action": "laughing hard"}',
+        '[{"subject": "annika", "action": "laughing hard"}]',
+        "| Subject | Action |\n|---|---|\n| annika | laughing |",
     ),
     *_listed(
         "anchor_only",
@@ -774,6 +803,8 @@ NONE_LEFT = [
     Dirty("a medium shot of annika leaning on the", label="truncated", finish="length"),
     Dirty("a medium shot of annika leaning on", label="truncated", finish="max_new_tokens"),
     Dirty("<think>so the anchor is", label="empty", finish="length"),
+    Dirty('{"caption": "annika laughing hard, close-', label="truncated"),
+    Dirty("Thinking Process: 1. Analyze the image. 2. Dr", label="empty"),
     Dirty("", label="empty", finish="length"),
     Dirty("", label="refusal", finish="content_filter"),
     Dirty(LEANING, label="refusal", finish="SAFETY"),
@@ -877,6 +908,9 @@ NOTED = [
     Dirty("A close up of annika. She waves. She nods. She leaves.", label="too_long"),
     Dirty("a digital painting of annika waving, close up", label="describes_style_words"),
     Dirty("a close up of annika smiling and the", label="truncated"),
+    Dirty("a medium shot of annika beside the man in the corner who", label="truncated"),
+    Dirty("a medium shot of annika, left hand up while her right", label="truncated"),
+    Dirty("a medium shot of annika and a dog with its", label="truncated"),
     Dirty(
         "a painting of a cat in illustration style",
         label="describes_style_words",

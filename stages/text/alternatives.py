@@ -21,7 +21,9 @@ _OTHERWISE = re.compile(
     r"|another (?:option|version|caption)|or,? if you prefer)\s*[*_]*(?:[:：,)]|\Z)",
     re.IGNORECASE,
 )
-_INLINE = re.compile(r"(?:option|version|caption)\s+(?:2|b|two)\s*[:：)]\s*", re.IGNORECASE)
+_INLINE = re.compile(
+    r"[*_(]*\b(?:option|version|caption)\s+(?:2|b|two)\s*[*_]*[:：)][*_]*\s*", re.IGNORECASE
+)
 _TIME = r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?"
 _SPAN = rf"{_TIME}(?:\s*(?:[-–—]|to)\s*{_TIME})?"
 _TIMESTAMP = re.compile(

@@ -23,8 +23,12 @@ _MEANS = {
     "describes_style_words": "the style belongs to the anchor",
     "describes_object_appearance": "its looks bind to the anchor only if they are left unsaid",
 }
-# "on" and "in" may end a caption ("straight on"); these cannot.
-_DANGLING = re.compile(r"(?:[,;:(\-–—]|\b(?:and|or|the|an|a|of))\Z", re.IGNORECASE)
+# "on" and "in" may end a caption ("straight on"), and so may "her left"; these cannot.
+_DANGLING = re.compile(
+    r"(?:[,;:(\-–—]|\b(?:and|or|the|an|a|of|whose|which|their|its|my|because)|(?<=\w )(?-i:who)"
+    r"|\b(?:while|where|when|because) (?:her|his|their|its)(?: (?:right|left|other|own))?)\Z",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(r"[\"“„«「『(（][^\"”“»」』)）]*[\"”“»」』)）]")
 _FOREIGN = re.compile(
     "[\u0370-\u052f\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"

@@ -32,6 +32,8 @@ _REFUSAL = re.compile(
     r"|support|engage|determine|the image|that)\b|\W*\Z)"
     r"|sorry,? (?:but )?(?:i|we|that|this)\b"
     r"|as (?:an ai|a language model|a large language model|an assistant)\b"
+    r"|please note that\b"
+    r"|(?:the |her |his |their )?identity of [^.\n]{1,60}? (?:can't|cannot|can not|could not) be\b"
     r"|my apologies\b|(?:this|your) request (?:can't|cannot|violates|goes against|is not)\b"
     r"|(?:no|there is no|there's no|it (?:seems|looks like|appears)(?: that)? (?:there is )?no)"
     r" (?:image|picture|photo|caption|text|video)s? (?:was|were|has been|is|are)?\s*(?:attached"
@@ -73,6 +75,25 @@ _ASKED = re.compile(
     r"|</?(?:person|draft|anchor)>",
     re.IGNORECASE,
 )
+# What stands for something else than a caption, as a whole.
+_OTHERWISE = (
+    (re.compile(r"\s*(?:https?://|www\.)\S+\s*\Z", re.IGNORECASE), "an address"),
+    (
+        re.compile(
+            r"\s*(?:<?tool[ _]calls?\s*[:>]|function[ _]call\s*:|[a-z]\w*_\w+\([^()]*\)\W*\Z"
+            r"|(?:caption|describe)\([^()]*\)\W*\Z)",
+            re.IGNORECASE,
+        ),
+        "a call of a tool",
+    ),
+    (re.compile(r"\s*(?:\[\s*)?\{\s*([\"'])[^\"'\n]{1,60}\1\s*:"), "data"),
+    (re.compile(r"\s*\|(?=.*\|\s*:?-{2,}:?\s*\|)", re.DOTALL), "a table"),
+)
+_CUT_JSON = re.compile(r"\s*\{\s*\"[^\"\n]{1,60}\"\s*:\s*\"(?:[^\"\\]|\\.)*\Z", re.DOTALL)
+_NO_CAPTION = re.compile(
+    r"\bno (?:caption|description) (?:can|could|will) be\b|\b(?:can't|cannot) be captioned\b",
+    re.IGNORECASE,
+)
 _SOMEONE = r"person|people|character|human|woman|man|girl|boy|figure|subject|one|object|face"
 _NEGATION = re.compile(r"n['o]t|no ", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W_]")
@@ -109,6 +130,9 @@ def no_caption(
     refusal = _REFUSAL.match(folded, len(anchor) + 1 if glued else 0)
     if refusal:
         return Problem("refusal", True, text[: refusal.end()].strip(), "the model refused")
+    denied = _NO_CAPTION.search(folded) if "caption" in folded or "no d" in folded else None
+    if denied:
+        return Problem("refusal", True, text[denied.start() : denied.end()], "the model refused")
     error = _ERROR.match(folded)
     if error:
         return Problem("error_text", True, text[: error.end()].strip(), "an error, not a caption")
@@ -122,6 +146,12 @@ def no_caption(
     if absent:
         message = "says that the subject is not visible"
         return Problem("not_visible", True, text[absent.start() : absent.end()], message)
+    begin = len(anchor) + 1 if glued else 0
+    if _CUT_JSON.match(text, begin):
+        return Problem("truncated", True, message="data that was cut off")
+    for pattern, what in _OTHERWISE:
+        if pattern.match(text, begin):
+            return Problem("garbage", True, text[begin : begin + 80], f"{what}, not a caption")
     return _loop(text) or _garbage(text)
 
 
@@ -166,7 +196,7 @@ def _absent(anchor: str) -> re.Pattern[str]:
     return re.compile(
         rf"(?:(?<![^\W_]){who}the (?:{_SOMEONE})) (?:is|are|was)(?: not|n't) {seen}"
         rf"|(?<![^\W_]){who}the (?:{_SOMEONE})) (?:cannot|can't) be seen"
-        rf"|\bthere (?:is|are) no (?:visible )?{who}{_SOMEONE})s?(?: \w+)? {seen}"
+        rf"|\bthere (?:is|are) no (?:visible )?{who}{_SOMEONE})s?(?: \w+)?(?: {who}\w+))? {seen}"
         rf"|\bno {who}{_SOMEONE})s? (?:is|are|can be) {seen})",
         re.IGNORECASE,
     )

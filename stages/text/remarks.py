@@ -32,6 +32,12 @@ _LABEL = re.compile(
     r"\s*[*_]*\s*[:：][*_]*\s*",
     re.IGNORECASE,
 )
+_TAGS = re.compile(
+    r"[*_#\s>]{0,12}(?:here (?:are|is) )?(?:(?:the|some|your|my) )?(?:(?:danbooru|booru|image"
+    r"|suggested|relevant) )?(?:tags|keywords)"
+    r"\s*[*_]*\s*[:：][*_]*\s*",
+    re.IGNORECASE,
+)
 # The same as a line of its own.
 _HEADED = re.compile(
     rf"[*_#\s>]{{0,12}}(?:{_KIND}{_NOUN}|assistant|model|{_FOREIGN_NOUN})[ \t]*[*_]*[ \t]*\n",
@@ -83,8 +89,8 @@ _FOREIGN_PREAMBLE = re.compile(
 _HEADING = re.compile(rf"[^\n]{{0,160}}\b{_NOUN}\b[^\n]{{0,80}}[:：][*_]*[ \t]*\n", re.IGNORECASE)
 _RULER = re.compile(r"[-*_=]{3,}")
 _CLOSING = re.compile(
-    r"[\s(\[*_]*(?:notes?\s*[*_]*\s*[:：]|note that\b|(?:please )?let me know\b|i hope\b"
-    r"|hope (?:this|that|it)\b|feel free\b|would you like\b|do you want\b|is there anything\b"
+    r"[\s(\[*_]*(?:notes?\s*[*_]*\s*[:：]|(?:please )?note that\b"
+    r"|(?:please )?let me know\b|i hope\b|hope (?:this|that|it)\b|feel free\b|would you like\b|do you want\b|is there anything\b"
     r"|if you(?:['’]d| would| want| need)\b"
     r"|this (?:caption|description|sentence|version(?! of\b))\b"
     r"|this (?:follows|adheres to|meets|satisfies) [^.]{0,40}"
@@ -95,9 +101,20 @@ _CLOSING = re.compile(
     r"|(?:i|we)(?:['’]ve| have)? (?:combined|merged|fused|left|omitted|removed|kept|made|included"
     r"|avoided|used|followed|tried|placed|ensured|focused|excluded)\b"
     r"|(?:explanation|rationale|reasoning|justification|(?:key )?changes(?: made)?|sources?"
-    r"|word count|character count|tags|keywords)\s*[*_]*\s*[:：]"
+    r"|word count|character count|tags|keywords|negative prompt)\s*[*_]*\s*[:：]"
+    r"|(?:unfortunately,? |however,? )?(?:i['’]?m |i am )?(?:sorry,? )?(?:but )?(?:i (?:can(?:no|['’])t"
+    r"|can not|could not|won['’]t|am unable to|am not able to)|(?:i['’]m )?(?:unable|not able) to)"
+    r" (?:describe|identify|determine|see|provide|confirm|name|include|comment|say|tell|share|help"
+    r"|assist)\b"
+    r"|steps: \d+, sampler: "
     r"|\(?\d+ (?:words|characters|tokens)\)?\W*\Z|thank(?:s| you)\W*\Z)",
     re.IGNORECASE,
+)
+# A note in brackets within the last sentence, and the settings that image generators keep.
+_ASIDE = re.compile(
+    r"\s*[(\[](?:(?:please )?note that\b|notes?\s*:)[^()\[\]]*[)\]]\W*\Z"
+    r"|\s+negative prompt:.*\Z",
+    re.DOTALL | re.IGNORECASE,
 )
 _HASHTAGS = re.compile(r"(?:\s+#[A-Za-z]\w*){2,20}\Z")
 
@@ -126,7 +143,7 @@ def without_label(text: str) -> str:
         return text[lines[0].end() : lines[1].start()]
     if lines and lines[0].start() and text[lines[-1].end() :].strip():
         return text[lines[-1].end() :]
-    found = _LABEL.match(text) or _HEADED.match(text)
+    found = _LABEL.match(text) or _HEADED.match(text) or _TAGS.match(text)
     return text[found.end() :] if found else text
 
 
@@ -145,10 +162,13 @@ def without_closing(text: str, anchor: str = "") -> str:
 
 def _without_closing_sentences(text: str, anchor: str) -> str:
     text = _HASHTAGS.sub("", text) if "#" in text else text
+    aside = _ASIDE.search(text) if text.endswith((")", "]", ").")) or "prompt:" in text else None
+    text = text[: aside.start()] if aside and aside.start() else text
     found = sentences(text)
     kept = list(found)
     for place in range(1, len(found)):
-        if _CLOSING.match(found[place]):
+        lost = anchor and anchor not in " ".join(found[:place])  # then it is no remark on a caption
+        if not lost and _CLOSING.match(found[place]):
             kept = list(found[:place])
             break
     kept = [

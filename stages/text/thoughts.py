@@ -39,6 +39,16 @@ _TURN = re.compile(
     r"<\|(?:im_start|start_header_id|start)\|>\s*(\w+)(?:<\|end_header_id\|>)?"
     r"|<start_of_turn>\s*(\w+)"
 )
+# A thought that is called one, up to its last "Final: ".
+_PROCESS = re.compile(
+    r"[*_#\s]{0,12}(?:thinking|thought|reasoning)[ _]process\s*[*_]*\s*:", re.IGNORECASE
+)
+_CONCLUDES = re.compile(
+    r"\b(?:final(?: \w+)?|caption|answer|output)\s*[*_]*\s*:[*_]*\s*", re.IGNORECASE
+)
+# After these nothing is the answer's.
+_TEXT_ENDS = re.compile(r"<\|(?:endoftext|end_of_text)\|>|<eos>|<｜end▁of▁sentence｜>")
+_INSTRUCTED = "[/INST]"
 _LETTER = re.compile(r"[^\W_]")
 
 
@@ -49,6 +59,9 @@ def without_thoughts(text: str) -> str:
         text = _final_channel(text)
     elif text.startswith("analysis"):
         text = _bare_channels(text)
+    elif _PROCESS.match(text):
+        ends = [found.end() for found in _CONCLUDES.finditer(text)]
+        text = text[ends[-1] :] if ends else ""
     kept: list[str] = []
     position, thinking = 0, False
     for tag in _TAG.finditer(text):
@@ -83,7 +96,14 @@ def without_tokens(text: str) -> str:
     """The text without special tokens; a space stays where one parted two words."""
     if "<" not in text and "[" not in text:
         return text
+    before, _, after = text.rpartition(_INSTRUCTED)
+    if before and _LETTER.search(_TOKEN.sub("", after)):
+        text = after
     text = _own_turn(text)
+    for found in _TEXT_ENDS.finditer(text):
+        if _LETTER.search(_TOKEN.sub("", text[: found.start()])):
+            text = text[: found.start()]
+            break
     return _TOKEN.sub(lambda found: " " if _parts_words(text, found) else "", text)
 
 

@@ -13,9 +13,9 @@ _KEYS = (
     "answer", "output", "result", "response", "prompt", "content",
 )  # fmt: skip
 _ERRORS = frozenset({"error", "errors", "detail"})
-# JSON that was cut off or has a stray comma: the one value of a known key.
+# JSON that lost its end or has a stray comma: the one value of a known key, if that is whole.
 _ONE_VALUE = re.compile(
-    rf"""\A\{{\s*["'](?:{"|".join(_KEYS)})["']\s*:\s*"((?:[^"\\]|\\.)*)"?\s*,?\s*\}}?\Z""",
+    rf"""\A\{{\s*["'](?:{"|".join(_KEYS)})["']\s*:\s*"((?:[^"\\]|\\.)*)"\s*,?\s*\}}?\Z""",
     re.DOTALL | re.IGNORECASE,
 )
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|div|caption|li|ul|ol)\s*/?>", re.IGNORECASE)
