@@ -7,7 +7,58 @@ def _of(lora_type: str, anchor: str, *captions: str) -> list[tuple[str, str, str
     return [(lora_type, anchor, caption) for caption in captions]
 
 
+# Nothing at all is told of these.
+UNTOLD = [
+    *_of(
+        "object",
+        "zorvex lamp",
+        "two zorvex lamps side by side in a close up",
+        "a zorvex lamp glowing in a dark room, close up",
+        "a row of zorvex lamps' shadows, wide shot",
+    ),
+    *_of(
+        "character",
+        "annika",
+        "annika plays chess against an old man, medium shot",
+        "annika hugging a young woman with red hair in a close up",
+        "a close up of annika beside a man in a black suit",
+        "a close up of annika, her face is red with anger",
+        "annika taking a selfie, one arm out",
+        "annika waving, from side",
+        "annika leaping, dynamic angle",
+        "Nahaufnahme von annika, lachend",
+        "annika lacht, von oben",
+        "gros plan sur annika qui rit",
+        "primer plano de annika riendo",
+        "primo piano di annika che ride",
+        "annika sorrindo em plano detalhe",
+        "I'm sorry, annika mouths to the camera, close-up",
+    ),
+    *_of(
+        "character",
+        "m4rt1n_v2",
+        "m4rt1n_v2 as an assistant: handing over a folder, medium shot",
+    ),
+    *_of(
+        "style",
+        "inkwash style",
+        "a painter painting a vase in inkwash style, close up",
+        "a child drawing with chalk in inkwash style",
+        "a painted mural on a wall in inkwash style",
+        "a sketch artist drawing a tourist in inkwash style",
+        "a drawing pinned to a fridge in inkwash style",
+        "a man beside a large painting in inkwash style",
+        "a horse-drawn cart and drawn curtains in inkwash style",
+    ),
+    *_of(
+        "motion",
+        "hat tip",
+        "a figure in a hat tip, slowly. It ends with a hat held at the chest",
+    ),
+]
+
 GOOD = [
+    *UNTOLD,
     # What looks like a model's remark, label or opener.
     *_of(
         "character",

@@ -235,6 +235,14 @@ def test_near_identical_captions_are_told_together(
     assert finding["names"] == ["a.png", "b.png", "c.png"]
 
 
+def test_captions_that_differ_in_their_view_are_told_apart_by_it(
+    one: Path, few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(one, few, "b", GOOD.replace("a medium shot", "a close up"))
+    add(one, few, "c", GOOD.replace("from the side", "from above"))
+    assert of_the_set(found(capsys, one), "near_identical") == []
+
+
 def test_spellings_of_the_anchor_are_counted(
     one: Path, few: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dirty_texts import LISTED, MENDED, NOTED, Dirty
-from good_captions import GOOD
+from good_captions import GOOD, UNTOLD
 
 from stages.text import Cleaned, check, clean
 
@@ -51,3 +51,11 @@ def test_a_good_caption_that_looks_dirty_comes_back_byte_for_byte(
     assert cleaned.publishable
     found = {problem.label for problem in check(caption, lora_type=lora_type, anchor=anchor)}
     assert not found & {"preamble", "unclean", "anchor_variant", "placeholder"}
+
+
+@pytest.mark.parametrize(("lora_type", "anchor", "caption"), UNTOLD)
+def test_of_what_binds_nothing_to_the_anchor_nothing_is_told(
+    lora_type: str, anchor: str, caption: str
+) -> None:
+    assert check(caption, lora_type=lora_type, anchor=anchor) == []
+    assert clean(caption, lora_type=lora_type, anchor=anchor).problems == ()

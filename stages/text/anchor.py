@@ -70,6 +70,14 @@ def holds_anchor(text: str, anchor: str) -> bool:
     return _exact(anchor).search(text) is not None
 
 
+def holds_plural(text: str, anchor: str) -> bool:
+    """True if the anchor stands in the text with the ending of several: "two zorvex lamps"."""
+    return (
+        anchor[-1:].isalpha()
+        and re.search(_whole(f"{re.escape(anchor)}(?:s|es)", anchor), text) is not None
+    )
+
+
 def begins_with_anchor(text: str, anchor: str) -> bool:
     """True if the first words of a text are the anchor, exactly."""
     return _exact(anchor).match(text) is not None

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from stages.policy import Policy
 from stages.sample import Problem
-from stages.text.anchor import PLACEHOLDER, holds_anchor, mask_anchor, misspelled
+from stages.text.anchor import PLACEHOLDER, holds_anchor, holds_plural, mask_anchor, misspelled
+from stages.text.innocent import innocent
 from stages.text.length import over_budget
 from stages.text.traits import described
 from stages.text.words import Phrases, sentences, words
@@ -59,6 +60,7 @@ def generic_anchor(anchor: str, policy: Policy) -> Problem | None:
 
 def _of_the_anchor(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
     held = bool(anchor) and holds_anchor(text, anchor)
+    held = held or (bool(anchor) and policy.insert == "head" and holds_plural(text, anchor))
     if anchor and not held:
         near = misspelled(text, anchor)
         hint = f'; "{near}" stands there' if near else ""
@@ -77,6 +79,8 @@ def _of_the_anchor(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
 
 def _of_traits(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
     for one in described(text, anchor, policy.omits):
+        if innocent(one, text, anchor, policy):
+            continue
         yield Problem(one.label, False, one.text, f'"{one.text}": {_MEANS[one.label]}')
     if policy.forbidden:
         found = words(mask_anchor(text, anchor))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stages.text.alike import near_identical
-from stages.text.phrases import MOST, Said, Share, common, tokens, told_apart
+from stages.text.phrases import MOST, Said, Share, common, tokens, told_apart, unframed
 from stages.text.traits import described
 
 _FEWEST = 5  # captions or drafts: of fewer nothing can be said
@@ -153,12 +153,19 @@ def _counted(several: Sequence[set[tuple[str, str]]]) -> Counter[tuple[str, str]
 
 
 def _alike(entries: Sequence[Entry], words: Sequence[tuple[str, ...]]) -> Iterator[Finding]:
-    for group in near_identical(words):
+    for group in near_identical([_by_view(entry.caption) for entry in entries]):
         names = tuple(entries[place].name for place in group)
         same = len({words[place] for place in group}) == 1
         how = "the same" if same else "the same but for a word"
         message = f"{len(group)} captions are {how}: nothing tells their pictures apart"
         yield Finding("near_identical", message, count=len(group), names=names)
+
+
+def _by_view(caption: str) -> tuple[str, ...]:
+    """The words of a caption, with each camera framing as two: another view is no small difference
+    but what tells two pictures apart."""
+    bare, framing = unframed(tokens(caption))
+    return (*filter(None, bare), *(half for view in framing for half in (view, f"{view}.")))
 
 
 def _lengths(entries: Sequence[Entry], words: Sequence[tuple[str, ...]]) -> Lengths | None:

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from stages.policy import Policy
-from stages.text.anchor import holds_anchor
+from stages.text.anchor import holds_anchor, holds_plural
 from stages.text.clauses import first_clause_end
 from stages.text.words import words
 from stages.wordlists import article_for, read_words
@@ -71,6 +71,8 @@ _HANDLED = re.compile(
 def insert_anchor(text: str, anchor: str, policy: Policy) -> str:
     """The text with the anchor in its place, or as it was where no place is safe."""
     if not anchor or holds_anchor(text, anchor) or not _english(text):
+        return text
+    if policy.insert == "head" and holds_plural(text, anchor):
         return text
     way = {"subject": _as_subject, "head": _as_head, "in": _as_style}.get(policy.insert)
     return way(text, anchor) if way else text

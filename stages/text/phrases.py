@@ -49,7 +49,7 @@ class Said(NamedTuple):
         framing: Counter[str] = Counter()
         bare = []
         for caption in captions:
-            without, framed = _unframed(caption)
+            without, framed = unframed(caption)
             bare.append(without)
             framing.update(set(framed))
         return cls(bare, framing)
@@ -163,7 +163,7 @@ def _trimmed(phrase: tuple[str, ...]) -> tuple[str, ...]:
     return phrase[first:last]
 
 
-def _unframed(caption: Tokens) -> tuple[Tokens, list[str]]:
+def unframed(caption: Tokens) -> tuple[Tokens, list[str]]:
     """(the caption with breaks for its camera framing, the framing)."""
     phrases = _framing()
     if phrases.keys().isdisjoint(caption):

@@ -21,7 +21,8 @@ _FILTERS = frozenset({"content_filter", "safety", "refusal", "prohibited_content
 _FOLD = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
 _REFUSAL = re.compile(
     r"[\s*_#>\-]*(?:unfortunately,? |however,? |oh,? )?(?:"
-    r"(?:i'm|i am|we're|we are) (?:(?:very|really|so|terribly|just) )?(?:sorry|unable|afraid"
+    r"(?:i'm|i am|we're|we are) (?:(?:very|really|so|terribly|just) )?"
+    r"(?:sorry(?=,? (?:but |i |i'|we |this |that |there |as |for |to )|\W*\Z|[.!])|unable|afraid"
     r"|not able|not comfortable|not allowed|not permitted|programmed|an ai|a language model"
     r"|a text)\b"
     r"|(?:i|we) apologi[sz]e\b(?: but\b| for (?:the|any)\b| that\b|\W*\Z|,)"
@@ -31,7 +32,7 @@ _REFUSAL = re.compile(
     r"|fulfill|comply|process|analy[sz]e|identify|caption|do|have|merge|continue|write|for|feel"
     r"|support|engage|determine|the image|that)\b|\W*\Z)"
     r"|sorry,? (?:but )?(?:i|we|that|this)\b"
-    r"|as (?:an ai|a language model|a large language model|an assistant)\b"
+    r"|as (?:an ai|a language model|a large language model|an assistant,? i)\b"
     r"|please note that\b"
     r"|(?:the |her |his |their )?identity of [^.\n]{1,60}? (?:can't|cannot|can not|could not) be\b"
     r"|my apologies\b|(?:this|your) request (?:can't|cannot|violates|goes against|is not)\b"
@@ -127,7 +128,10 @@ def no_caption(
     folded = text.translate(_FOLD)
     # Older tools glued the anchor in front of whatever came.
     glued = bool(anchor) and folded.startswith(f"{anchor} ")
-    refusal = _REFUSAL.match(folded, len(anchor) + 1 if glued else 0)
+    begin = len(anchor) + 1 if glued else 0
+    # "annika As an AI …" is glued; "annika as an assistant" goes on.
+    whole = not glued or folded[begin : begin + 1].isupper() or not folded[begin].isalpha()
+    refusal = _REFUSAL.match(folded, begin) if whole else _REFUSAL.match(folded)
     if refusal:
         return Problem("refusal", True, text[: refusal.end()].strip(), "the model refused")
     denied = _NO_CAPTION.search(folded) if "caption" in folded or "no d" in folded else None
@@ -146,7 +150,6 @@ def no_caption(
     if absent:
         message = "says that the subject is not visible"
         return Problem("not_visible", True, text[absent.start() : absent.end()], message)
-    begin = len(anchor) + 1 if glued else 0
     if _CUT_JSON.match(text, begin):
         return Problem("truncated", True, message="data that was cut off")
     for pattern, what in _OTHERWISE:

@@ -90,7 +90,8 @@ _HEADING = re.compile(rf"[^\n]{{0,160}}\b{_NOUN}\b[^\n]{{0,80}}[:：][*_]*[ \t]*
 _RULER = re.compile(r"[-*_=]{3,}")
 _CLOSING = re.compile(
     r"[\s(\[*_]*(?:notes?\s*[*_]*\s*[:：]|(?:please )?note that\b"
-    r"|(?:please )?let me know\b|i hope\b|hope (?:this|that|it)\b|feel free\b|would you like\b|do you want\b|is there anything\b"
+    r"|(?:please )?let me know\b|i hope\b|hope (?:this|that|it)\b|feel free\b|would you like\b"
+    r"|do you want\b|is there anything\b"
     r"|if you(?:['’]d| would| want| need)\b"
     r"|this (?:caption|description|sentence|version(?! of\b))\b"
     r"|this (?:follows|adheres to|meets|satisfies) [^.]{0,40}"
@@ -102,8 +103,9 @@ _CLOSING = re.compile(
     r"|avoided|used|followed|tried|placed|ensured|focused|excluded)\b"
     r"|(?:explanation|rationale|reasoning|justification|(?:key )?changes(?: made)?|sources?"
     r"|word count|character count|tags|keywords|negative prompt)\s*[*_]*\s*[:：]"
-    r"|(?:unfortunately,? |however,? )?(?:i['’]?m |i am )?(?:sorry,? )?(?:but )?(?:i (?:can(?:no|['’])t"
-    r"|can not|could not|won['’]t|am unable to|am not able to)|(?:i['’]m )?(?:unable|not able) to)"
+    r"|(?:unfortunately,? |however,? )?(?:i['’]?m |i am )?(?:sorry,? )?(?:but )?"
+    r"(?:i (?:can(?:no|['’])t|can not|could not|won['’]t|am unable to|am not able to)"
+    r"|(?:i['’]m )?(?:unable|not able) to)"
     r" (?:describe|identify|determine|see|provide|confirm|name|include|comment|say|tell|share|help"
     r"|assist)\b"
     r"|steps: \d+, sampler: "

@@ -22,6 +22,9 @@ class Vocabulary:
     said_of_scenery: frozenset[str]
     leading: frozenset[str]
     beginning: frozenset[str]
+    painting_people: frozenset[str]
+    drawing_things: frozenset[str]
+    painted_things: frozenset[str]
 
 
 @cache
