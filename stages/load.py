@@ -9,7 +9,7 @@ from typing import Protocol
 
 from stages.dataset import Layout
 from stages.sample import Caption, Failure, Problem, Sample
-from stages.text.encoding import decode
+from stages.text.encoding import NAME_IT, Unreadable, readable
 
 
 class Memory(Protocol):
@@ -70,8 +70,12 @@ def read(path: Path) -> bytes | None:
 
 
 def _caption(path: Path, data: bytes) -> Caption:
-    text, encoding = decode(data)
-    if encoding == "utf-8":
+    """Raises OSError where what was written can only be guessed."""
+    try:
+        text, encoding = readable(data)
+    except Unreadable as reason:
+        raise OSError(errno.EILSEQ, f"{reason}; {NAME_IT}", str(path)) from None
+    if encoding.startswith("UTF-8"):
         return Caption(text, "human")
     message = f"{path.name} is not UTF-8: read as {encoding} (enhance fix-encoding mends it)"
     return Caption(text, "human", problems=(Problem("not_utf8", False, message=message),))

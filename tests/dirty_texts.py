@@ -845,6 +845,14 @@ NONE_LEFT = [
         anchor="illustration style",
     ),
     *(
+        Dirty(raw, label=label, lora_type="style", anchor="inkwash style")
+        for label, raw in (
+            ("refusal", "I'm sorry, I can't help with that."),
+            ("refusal", "I cannot help, since the picture is unclear."),
+            ("error_text", "Rate limit exceeded, a server said"),
+        )
+    ),
+    *(
         Dirty(raw, label="missing_anchor", lora_type="style", anchor="inkwash style")
         for raw in (
             'a man says: "Stop, thief!" and runs',

@@ -33,6 +33,28 @@ LOST = {
 }
 
 
+NUL = "holds NUL characters, as UTF-16 without a byte order mark does"
+LEFT = "left as it is: save it as UTF-8, or say --encoding NAME"
+# Not Windows-1252, although most of it can be read as such.
+FOREIGN = {
+    "cp1251": "Анника машет рукой",
+    "koi8_r": "annika и кот",
+    "cp1253": "η annika τρέχει",
+    "gbk": "annika在公园里散步",
+    "shift_jis": "花子が走る",
+    "euc_kr": "안니카가 걷는다",
+    "cp1250": "łódź, annika",
+    "utf-16-le": "annika waving",
+}
+WESTERN = [
+    "«Été» à Évian, où l’œuvre créée… “État”, CAFÉ CRÉÉE",
+    "Zürich – Größe: 5½ €, 20 °C, Ä, Ö",
+    "Señor ¿Él? ¡Ándale! 3ª África",
+    "São João, ação, vovó à toa; às ã",
+    "på ø, å æ Öland. Þór á Íslandi, ýsa æði",
+]
+
+
 def test_every_encoding_becomes_utf8_and_each_change_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,17 +103,72 @@ def test_what_is_in_no_known_encoding_is_left_and_listed_with_the_reason(
     before = snapshot(folder)
     lines = said(capsys, 3, "fix-encoding", folder, "--strict")
     assert lines[:-1] == [
-        "cut off.txt: begins as UTF-16, and is not from byte 5 on; left as it is: save it as UTF-8",
-        "half.txt: begins as UTF-8, and is not from byte 7 on; left as it is: save it as UTF-8",
+        f"cut off.txt: begins as UTF-16, and is not from byte 5 on; {LEFT}",
+        f"half.txt: begins as UTF-8, and is not from byte 7 on; {LEFT}",
         f"loop.txt: cannot read or write {folder / 'loop.txt'}: Too many levels of symbolic links",
-        "no bom.txt: holds NUL characters, as UTF-16 without a byte order mark does; "
-        "left as it is: save it as UTF-8",
-        "undefined.txt: byte 5 (0x81) is neither UTF-8 nor Windows-1252; "
-        "left as it is: save it as UTF-8",
-        "utf-32.txt: holds NUL characters, as UTF-16 without a byte order mark does; "
-        "left as it is: save it as UTF-8",
+        f"no bom.txt: {NUL}; {LEFT}",
+        f"undefined.txt: byte 5 (0x81) is neither UTF-8 nor Windows-1252; {LEFT}",
+        f"utf-32.txt: {NUL}; {LEFT}",
     ]
     assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize("encoding", FOREIGN)
+def test_a_doubtful_encoding_is_not_guessed_and_is_read_once_it_is_named(
+    tmp_path: Path, encoding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = FOREIGN[encoding].encode(encoding)
+    folder = captioned(tmp_path / "images", {"one": data, **FINE})
+    for job in ("fix-encoding", "clean"):
+        lines = said(capsys, 3, job, folder, "--strict")
+        assert any(line.startswith("one.txt: ") and "--encoding NAME" in line for line in lines)
+        assert (folder / "one.txt").read_bytes() == data
+    said(capsys, 0, "fix-encoding", folder, "--encoding", encoding, "--strict")
+    assert finals(folder)["one"] == FOREIGN[encoding]
+    assert finals(folder)["utf-8"] == SMART
+
+
+@pytest.mark.parametrize("text", WESTERN)
+def test_western_texts_raise_no_doubt(tmp_path: Path, text: str) -> None:
+    folder = captioned(tmp_path / "images", {"one": text.encode("cp1252")})
+    assert run_here("fix-encoding", folder, "--strict") == 0
+    assert finals(folder) == {"one": text}
+
+
+def test_an_encoding_that_does_not_fit_or_is_none_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = captioned(tmp_path / "images", {"one": b"annika\x81\x20 waving"})
+    line = said(capsys, 3, "fix-encoding", folder, "--encoding", "shift_jis", "--strict")[0]
+    assert line.startswith("one.txt: is not shift_jis from byte 7 on; left as it is")
+    for none in ("klingon", "base64"):
+        assert run_here("fix-encoding", folder, "--encoding", none) == 2
+        assert "is no encoding of texts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", [*FOREIGN, "ascii with NUL"])
+def test_check_promises_only_what_the_jobs_keep(
+    tmp_path: Path, encoding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = FOREIGN.get(encoding, "annika\0waving")
+    folder = captioned(tmp_path / "images", {"one": text.encode(encoding.split(" ")[0])})
+    lines = said(capsys, 3, "check", folder, "--fail_on", "not_utf8")
+    (told,) = (line for line in lines if line.startswith("  not_utf8: "))
+    assert "--encoding NAME" in told
+    assert "mends it" not in told
+
+
+def test_a_run_leaves_a_picture_alone_whose_caption_it_would_have_to_guess(
+    few: Path, server: ChatServer
+) -> None:
+    data = "Анника машет рукой".encode("cp1251")
+    write(few / "one.txt", data)
+    caption_all(few, server)
+    assert (few / "one.txt").read_bytes() == data
+    assert not (few / "one_manual.txt").exists()
+    run_here("fix-encoding", few, "--encoding", "cp1251")
+    caption_all(few, server)
+    assert (few / "one_manual.txt").read_text("utf-8") == "Анника машет рукой"
 
 
 def test_sidecars_orphans_and_other_extensions_are_caption_files_too(tmp_path: Path) -> None:

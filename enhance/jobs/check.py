@@ -22,7 +22,7 @@ from stages.load import read
 from stages.sample import Problem
 from stages.text import CleanOptions, check
 from stages.text.corpus import Entry, look_over
-from stages.text.encoding import decode
+from stages.text.encoding import decode, unreadable
 from stages.text.file import check_file
 
 _SHOWN = 100  # files, unless told otherwise: who has more fixes them by label
@@ -125,8 +125,9 @@ def _check_captions(
         if data is None:
             found.add(name, missing(path, file, trainer), trainer)
             continue
-        caption = decode(data)[0].strip()
         problems = check_file(data, limit)
+        # Nothing can be said of words that are guessed.
+        caption = "" if unreadable(data) else decode(data)[0].strip()
         if caption:
             entry = Entry(name, caption, _draft(layout.path(path, "generated")))
             found.entries.setdefault(concept.name, []).append(entry)

@@ -21,7 +21,7 @@ from stages import policy, text
 from stages.dataset import Layout, find
 from stages.load import read
 from stages.sample import Sample
-from stages.text.encoding import readable
+from stages.text.encoding import NAME_IT, Unreadable, readable
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,6 +72,8 @@ def main(argv: Sequence[str]) -> int:
                 listed.append(
                     f"{layout.name(path)}: cannot read or write {where}: {error.strerror}"
                 )
+            except Unreadable as reason:
+                listed.append(f"{layout.name(path)}: {reason}; left as it is: {NAME_IT}")
             except ValueError as reason:
                 listed.append(f"{layout.name(path)}: {reason}; left as it is")
     for line in listed:

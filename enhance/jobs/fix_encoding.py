@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import codecs
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,9 +17,10 @@ from enhance.flags import job_parser
 from enhance.jobs.work import at_work, number, rewrite
 from enhance.journal import Journal
 from stages.dataset import Layout, scan
-from stages.text.encoding import readable
+from stages.text.encoding import Unreadable, readable
 
 _SHOWN = 8  # kinds of characters named per file
+_SAY = "save it as UTF-8, or say --encoding NAME"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,6 +39,14 @@ def main(argv: Sequence[str]) -> int:
         help="other text files to make UTF-8; the --config file is one anyway",
     )
     parser.add_argument(
+        "--encoding",
+        type=_encoding,
+        default=None,
+        metavar="NAME",
+        help="of the files that are not UTF-8: gbk, cp1251, shift_jis … (default: UTF-16 by its "
+        "byte order mark, else Windows-1252)",
+    )
+    parser.add_argument(
         "--dry_run", action="store_true", help="say what would change; write nothing"
     )
     parser.add_argument(
@@ -52,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
                 if path.name.startswith(".env"):
                     raise ValueError("keys may stand in it, which must not stand in the journal")
                 data = path.read_bytes()
-                text, encoding = readable(data)
+                text, encoding = readable(data, wanted.encoding or "")
                 new = text.encode()
                 if new != data:
                     if not wanted.dry_run:
@@ -62,6 +73,8 @@ def main(argv: Sequence[str]) -> int:
             except OSError as error:
                 where = error.filename2 or error.filename or path
                 listed.append(f"{name}: cannot read or write {where}: {error.strerror}")
+            except Unreadable as reason:
+                listed.append(f"{name}: {reason}; left as it is: {_SAY}")
             except ValueError as reason:
                 listed.append(f"{name}: {reason}; left as it is: save it as UTF-8")
     for line in listed:
@@ -70,6 +83,14 @@ def main(argv: Sequence[str]) -> int:
     fine = total - changed - len(listed)
     say(f"{number(total, 'file')}: {changed} {would}, {fine} already UTF-8, {len(listed)} listed")
     return 3 if listed and wanted.strict else 0
+
+
+def _encoding(name: str) -> str:
+    try:
+        "".encode(name)  # unlike the look-up it refuses what is none of texts
+        return codecs.lookup(name).name
+    except (LookupError, UnicodeError, ValueError):
+        raise argparse.ArgumentTypeError(f"{name!r} is no encoding of texts") from None
 
 
 def _lenient(data: bytes) -> str:

@@ -29,7 +29,7 @@ PROBLEMS = {
     "unclean": "what `enhance clean` would mend",
     "truncated": "cut off before its end",
     "generic_anchor": "an anchor that models know as a word",
-    "not_utf8": "an encoding that trainers stop at; `enhance fix-encoding` mends it",
+    "not_utf8": "an encoding that trainers stop at",
     "bom": "begins with a byte order mark",
     "empty": "nothing in it",
     "multiline": "several lines",

@@ -192,13 +192,20 @@ def _cleaned(raw: str, rules: Policy, anchor: str) -> tuple[str, tuple[str, ...]
         edits += more
         for name, repaired in (
             ("removed a sentence that should be left out", without_omitted(text, anchor, rules)),
-            ("inserted the anchor", insert_anchor(text, anchor, rules)),
+            ("inserted the anchor", _with_anchor(text, anchor, rules)),
         ):
             if repaired != text:
                 text = repaired
                 edits.append(name)
                 break
     return text, tuple(dict.fromkeys(edits))
+
+
+def _with_anchor(text: str, anchor: str, rules: Policy) -> str:
+    """The text with a missing anchor put in, unless it is no caption: "I'm sorry in illustration
+    style, I can't help" would be taken for one."""
+    put = insert_anchor(text, anchor, rules)
+    return text if put != text and no_caption(text, raw=text, anchor=anchor, policy=rules) else put
 
 
 def _policy(lora_type: str, options: CleanOptions) -> Policy:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from stages.sample import Problem
 from stages.text.anchor import PLACEHOLDER
-from stages.text.encoding import decode
+from stages.text.encoding import NAME_IT, Unreadable, readable
 from stages.text.length import over_budget
 
 _BOM = b"\xef\xbb\xbf"
@@ -30,9 +30,15 @@ def check_file(data: bytes, token_limit: str | int = "t5") -> list[Problem]:
 
 
 def _found(data: bytes, token_limit: str | int) -> Iterator[Problem]:
-    text, encoding = decode(data)
-    if encoding != "utf-8":
-        yield Problem("not_utf8", True, message=f"is {encoding}: trainers stop at it")
+    try:
+        text, encoding = readable(data)
+    except Unreadable as reason:
+        message = f"{reason}: save it as UTF-8, or {NAME_IT}"
+        yield Problem("not_utf8", True, message=message)
+        return
+    if not encoding.startswith("UTF-8"):
+        message = f"is {encoding}, trainers stop at it: enhance fix-encoding mends it"
+        yield Problem("not_utf8", True, message=message)
     if data.startswith(_BOM):
         message = "begins with a byte order mark, which becomes part of the caption"
         yield Problem("bom", True, message=message)
