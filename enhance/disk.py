@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -23,8 +24,11 @@ class Writer:
         self._name = f"{self._own}{rank}."
         self._count = itertools.count()
 
-    def write(self, path: Path, data: bytes, durable: bool = False) -> None:
-        """Replaces `path` by a file holding `data`. `durable`: survives a power cut too.
+    def write(
+        self, path: Path, data: bytes, durable: bool = False, like: Path | None = None
+    ) -> None:
+        """Replaces `path` by a file holding `data`, with the rights of what stood there or, where
+        nothing did, of `like`. `durable`: survives a power cut too.
 
         Raises OSError; what stood there before then still stands.
         """
@@ -32,6 +36,7 @@ class Writer:
         temporary = path.parent / f"{self._name}{next(self._count)}.tmp"
         try:
             with open(temporary, "xb") as file:
+                _take_rights(temporary, path, like)  # before a private text stands in it
                 file.write(data)
                 if durable:
                     file.flush()
@@ -52,6 +57,13 @@ class Writer:
                     stray = name.startswith(_STRAY) and name.endswith(".tmp")
                     if stray and not name.startswith(self._own):
                         Path(parent, name).unlink(missing_ok=True)
+
+
+def _take_rights(temporary: Path, *models: Path | None) -> None:
+    for model in filter(None, models):
+        with contextlib.suppress(OSError):  # nothing stands there, or the disk knows no rights
+            os.chmod(temporary, stat.S_IMODE(os.stat(model).st_mode))
+            return
 
 
 def _replace(temporary: Path, path: Path) -> None:

@@ -102,7 +102,7 @@ class Owners:
             return
         if not self.is_final(media, path, data):
             place = self._layout.path(media, "manual")
-            writer.write(place, data, durable=True)
+            writer.write(place, data, durable=True, like=path)
             self._journal.manual(self._layout.name(path), self._layout.name(place))
 
     def _kept_manual(self, media: Path) -> bytes | None:

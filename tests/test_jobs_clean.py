@@ -240,6 +240,45 @@ def test_with_an_output_folder_what_was_published_there_is_cleaned(
     assert not (few / "one_manual.txt").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="rights and links are of Unix")
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o444])
+def test_the_rights_of_a_caption_stay_and_its_copy_has_them_too(tmp_path: Path, mode: int) -> None:
+    folder = captioned(tmp_path / "images", {"one": b"annika\nwaving at otto"})
+    (folder / "one.txt").chmod(mode)
+    assert run_here("clean", folder, *FLAGS) == 0
+    assert rights(folder / "one.txt") == rights(folder / "one_manual.txt") == mode
+    assert run_here("undo", folder) == 0
+    assert rights(folder / "one.txt") == mode
+    assert (folder / "one.txt").read_bytes() == b"annika\nwaving at otto"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights and links are of Unix")
+@pytest.mark.parametrize("job", ["clean", "fix-encoding"])
+def test_a_caption_that_is_a_link_stays_one_and_the_file_it_leads_to_is_mended(
+    tmp_path: Path, job: str
+) -> None:
+    was = "annika’s\ncafé\n".encode("cp1252")
+    folder = captioned(tmp_path / "images", {"one": b""})
+    target = tmp_path / "texts" / "mine.txt"
+    target.parent.mkdir()
+    write(target, was)
+    target.chmod(0o640)
+    (folder / "one.txt").unlink()
+    (folder / "one.txt").symlink_to(target)
+    assert run_here(job, folder, *FLAGS) == 0
+    assert (folder / "one.txt").is_symlink()
+    assert target.read_text("utf-8").split() == ["annika’s", "café"]
+    assert rights(target) == 0o640
+    assert run_here("undo", folder) == 0
+    assert (folder / "one.txt").is_symlink()
+    assert target.read_bytes() == was
+    assert rights(target) == 0o640
+
+
+def rights(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
 def test_cleaning_waits_for_no_other_run_in_the_same_folder(
     few: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ from enhance.disk import Writer
 from enhance.flags import job_parser
 from enhance.jobs.diff import words
 from enhance.jobs.marks import coloured
-from enhance.jobs.work import at_work
+from enhance.jobs.work import at_work, rewrite
 from enhance.journal import Journal
 from enhance.owners import Owners
 from stages import policy, text
@@ -120,13 +120,13 @@ def _replace(
     if whose == "person":
         # Edited by hand, cleaned or not: later runs must leave it, so it is not noted as ours.
         journal.keep(name, old, new)
-        writer.write(path, new, durable=True)
+        rewrite(path, new, writer, dated=False)
         return
     if whose == "waiting":
         owners.keep_manual(picture, path, writer)
     # Without a key: the next run cleans its own merge.
     journal.replace(name, "", new, None, old, whose, origin="clean")
-    writer.write(path, new, durable=True)
+    rewrite(path, new, writer, dated=False)
     journal.published(name)
 
 

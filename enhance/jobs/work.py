@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -35,16 +34,17 @@ def at_work(layout: Layout, job: str, dry_run: bool) -> Iterator[tuple[Journal, 
 
 
 def rewrite(path: Path, data: bytes, writer: Writer, dated: bool) -> None:
-    """Replaces what stands in a file, whose rights stay; if it is `dated`, its time stays too.
+    """Replaces what stands in a file, whose rights stay, or in the one that a link leads to; if it
+    is `dated`, its time stays too.
 
     Raises OSError; what stood there then still stands.
     """
     status = os.stat(path)
-    writer.write(path, data, durable=True)
-    with suppress(OSError):  # not every disk knows rights
-        os.chmod(path, stat.S_IMODE(status.st_mode))
-        if dated:
-            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    file = Path(os.path.realpath(path)) if path.is_symlink() else path
+    writer.write(file, data, durable=True)
+    if dated:
+        with suppress(OSError):  # not every disk knows times
+            os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def number(count: int, thing: str) -> str:
