@@ -98,10 +98,14 @@ class Owners:
         Raises OSError if that is impossible.
         """
         data = read(path)
-        if data is None or self._kept_manual(media) is not None:
+        if data is None:
             return
-        if not self.is_final(media, path, data):
-            place = self._layout.path(media, "manual")
+        place = self._layout.path(media, "manual")
+        if self._kept_manual(media) is not None:
+            # Killed between the copy and its line in the journal: undo must know of it.
+            if not self.was_kept(media) and read(place) == data:
+                self._journal.manual(self._layout.name(path), self._layout.name(place))
+        elif not self.is_final(media, path, data):
             writer.write(place, data, durable=True, like=path)
             self._journal.manual(self._layout.name(path), self._layout.name(place))
 

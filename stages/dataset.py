@@ -171,11 +171,33 @@ def find(options: Options, layout: Layout) -> tuple[list[Path], list[str]]:
         clashes = list(seen.clashes.values())
         more = f"; and {len(clashes) - 5} more" if len(clashes) > 5 else ""
         raise Fatal("; ".join(clashes[:5]) + more, 2)
-    notices = [
+    return _first(seen.media, options.limit), notices(seen)
+
+
+def notices(seen: Survey) -> list[str]:
+    """What a person should know of the captions."""
+    return [
         f"{len(names)} captions {reason} ({', '.join(names[:3])}{' …' * (len(names) > 3)})"
         for reason, names in seen.orphans.items()
     ]
-    return (seen.media[: options.limit] if options.limit > 0 else seen.media), notices
+
+
+def apart(seen: Survey, layout: Layout, limit: int) -> tuple[list[Path], list[str]]:
+    """(media that share no caption file with another one, what is to be said of the others)."""
+    shared = set()
+    for path in seen.clashes:
+        stem = _folded(layout.name(path)[: -len(path.suffix)])
+        shared.update({stem, *(stem.removesuffix(suffix) for suffix in SUFFIXES.values())})
+    alone = [
+        path
+        for path in seen.media
+        if not shared or _folded(layout.name(path)[: -len(path.suffix)]) not in shared
+    ]
+    return _first(alone, limit), list(dict.fromkeys(seen.clashes.values()))
+
+
+def _first(media: list[Path], limit: int) -> list[Path]:
+    return media[:limit] if limit > 0 else media
 
 
 def scan(layout: Layout, recursive: bool) -> Found:
@@ -226,18 +248,21 @@ def scan(layout: Layout, recursive: bool) -> Found:
 
 
 NO_PICTURE = "belong to no picture"
+OTHER_FORM = "are not read: their accents have another Unicode form (NFC, NFD) than the picture's"
 
 
 def _orphans(found: Found, layout: Layout) -> dict[str, list[str]]:
     """Captions that a person may believe to be read, and are not."""
     stems = {os.path.splitext(path)[0] for path in map(os.fspath, found.media)}
+    forms = {unicodedata.normalize("NFC", stem) for stem in stems if not stem.isascii()}
     reasons: dict[str, list[str]] = {}
     for text in found.texts:
         stem, extension = os.path.splitext(text)
         if extension == ".txt" and stem.endswith(tuple(SUFFIXES.values())):
             continue
         if stem not in stems:
-            reason = NO_PICTURE
+            form = not stem.isascii() and unicodedata.normalize("NFC", stem) in forms
+            reason = OTHER_FORM if form else NO_PICTURE
         elif extension == layout.extension:
             continue
         elif extension.lower() == layout.extension.lower():

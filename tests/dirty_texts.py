@@ -306,6 +306,11 @@ ALOUD = [
 ]
 
 LISTS = [
+    Dirty(
+        "annika\nlaughing hard\nclose-up\nseen from above",
+        "annika, laughing hard, close-up, seen from above",
+    ),
+    Dirty("annika,\nlaughing,\nclose up,\noutdoors", "annika, laughing, close up, outdoors"),
     Dirty(f"1. {LEANING}\n2. {TURNING}\n3. {SMILING}", LEANING),
     Dirty(f"Option 1: {LEANING}\nOption 2: {TURNING}", LEANING),
     Dirty(f"**Option A:** {LEANING}\n\n**Option B:** {TURNING}", LEANING),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,17 @@ def test_captions_without_a_picture_and_pictures_of_one_name_are_told(
     answer = found(capsys, one)
     assert labels(answer) == {"a.png": ["stem_collision"], "gone.txt": ["orphan_caption"]}
     assert "a.jpg and a.png" in answer["files"]["a.png"][0]["message"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there the two names are one")
+def test_a_caption_whose_name_has_another_unicode_form_is_told(
+    one: Path, few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(one, few, "cafe\u0301", None)
+    write(one / "caf\u00e9.txt", GOOD)
+    answer = found(capsys, one)
+    (row,) = answer["files"]["caf\u00e9.txt"]
+    assert "Unicode form" in row["message"]
 
 
 def test_only_captions_of_the_extension_that_trainers_read_can_be_orphans(
@@ -313,7 +325,7 @@ def test_ai_toolkit_fills_its_own_placeholders(
     write(one / "a.txt", GOOD.replace("annika", "[trigger]"))
     answer = found(capsys, one, "--trainer", "ai-toolkit")
     assert answer["problems"] == {}
-    assert "1 captions" in of_the_set(answer, "trainer")[0]
+    assert "1 caption " in of_the_set(answer, "trainer")[0]
     assert found(capsys, one, "--trainer", "musubi-tuner")["problems"] == {"placeholder": 1}
 
 
@@ -332,7 +344,7 @@ def test_simpletuner_looks_behind_dots(
 ) -> None:
     add(one, few, ".thumbnails/deep/a", None)
     answer = found(capsys, one, "--trainer", "simpletuner")
-    assert "1 pictures" in of_trainer(answer, ".thumbnails/")[0]
+    assert "1 picture" in of_trainer(answer, ".thumbnails/")[0]
     assert not found(capsys, one, "--trainer", "onetrainer")["problems"]
 
 
@@ -356,6 +368,33 @@ def test_a_trainer_that_reads_one_extension_is_told(
     (one / "a.txt").rename(one / "a.caption")
     answer = found(capsys, one, "--caption_extension", "caption", "--trainer", "onetrainer")
     assert of_trainer(answer, ".") == ["OneTrainer reads .txt files only, not .caption"]
+
+
+def test_show_tells_what_is_wrong_with_a_final_caption(
+    one: Path, few: Path, server: ChatServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(one / "a.txt", "I'm sorry, I can't help with that.\n")
+    capsys.readouterr()
+    assert run_here("show", one / "a.png") == 0
+    shown = capsys.readouterr().out
+    assert "trailing_newline: " in shown
+    assert "refusal: " in shown
+    caption_all(few, server)
+    write(few / "one.txt", "a cat on a wall, close up")
+    capsys.readouterr()
+    assert run_here("show", few / "one.png") == 0
+    assert 'missing_anchor: the anchor "cutout style" is missing' in capsys.readouterr().out
+
+
+def test_what_carries_grammar_alone_is_not_among_what_prompts_can_ask_for(
+    one: Path, few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, act in enumerate(["reading", "running", "jumping", "sleeping"]):
+        said = "only the first, can't stop" if number % 2 else "next to a lamp"
+        add(one, few, f"b{number}", f"a medium shot of annika {act}, {said}")
+    asked = {row["phrase"] for row in found(capsys, one)["set"]["promptable"]}
+    assert not asked & {"only", "first", "can't", "next"}
+    assert "lamp" in asked
 
 
 def test_captions_that_a_run_published_elsewhere_are_checked_there(

@@ -279,6 +279,37 @@ def rights(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
+def test_pictures_that_share_a_caption_cost_their_files_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unclean = dict.fromkeys(("one", "two", "three", "three_manual"), b"annika\nwaving at otto")
+    folder = captioned(tmp_path / "images", unclean)
+    (folder / "two.jpg").write_bytes((folder / "two.png").read_bytes())
+    lines = said(capsys, 3, "clean", folder, *FLAGS, "--strict")
+    assert lines[-1] == "1 cleaned, 0 already clean, 2 listed"
+    assert any("two.jpg and two.png" in line for line in lines)
+    assert (folder / "one.txt").read_bytes() == b"annika waving at otto"
+    for stem in ("two", "three", "three_manual"):
+        assert (folder / f"{stem}.txt").read_bytes() == unclean[stem]
+
+
+def test_a_copy_that_a_kill_left_unnoted_is_taken_back_by_undo(tmp_path: Path) -> None:
+    folder = captioned(tmp_path / "images", {"one": b"annika\nwaving at otto"})
+    write(folder / "one_manual.txt", (folder / "one.txt").read_bytes())
+    assert run_here("clean", folder, *FLAGS) == 0
+    assert (folder / "one.txt").read_bytes() == b"annika waving at otto"
+    assert run_here("undo", folder) == 0
+    assert (folder / "one.txt").read_bytes() == b"annika\nwaving at otto"
+    assert not (folder / "one_manual.txt").exists()
+
+
+@pytest.mark.parametrize("job", ["clean", "check", "undo", "fix-encoding"])
+def test_a_job_without_a_folder_says_how_to_name_one(
+    job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"say which folder: enhance {job} DIR" in refusal(capsys, job)
+
+
 def test_cleaning_waits_for_no_other_run_in_the_same_folder(
     few: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,8 +16,9 @@ from enhance.flags import Parser, job_parser
 from enhance.jobs.findings import WHOLE, Found, Whole, print_json, print_text, some
 from enhance.jobs.labels import LABELS
 from enhance.jobs.trainers import TRAINERS, Trainer, missing
+from enhance.jobs.work import folder_of
 from stages import dataset, policy
-from stages.dataset import NO_PICTURE, Layout, Survey, survey
+from stages.dataset import NO_PICTURE, OTHER_FORM, Layout, Survey, survey
 from stages.load import read
 from stages.sample import Problem
 from stages.text import CleanOptions, check
@@ -25,6 +26,7 @@ from stages.text.corpus import Entry, look_over
 from stages.text.encoding import decode, unreadable
 from stages.text.file import check_file
 
+_ACCENTS = "is not read: its accents have another Unicode form (NFC, NFD) than the picture's"
 _SHOWN = 100  # files, unless told otherwise: who has more fixes them by label
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 
@@ -33,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     """0 all well, 3 problems found. Raises Fatal, status 2, for a folder that cannot be checked."""
     options, rules, wanted = read_job(_parser(), argv)
     trainer = TRAINERS.get(wanted.trainer)
-    layout = Layout.of(options)
+    layout = folder_of(options, "check")
     policy.policy_of(rules)  # or Fatal
     found = Found()
     seen = survey(options, layout)
@@ -176,7 +178,8 @@ def _check_names(found: Found, seen: Survey, layout: Layout, trainer: Trainer | 
             # Another extension is another text, unless only its case differs.
             if Path(name).suffix.lower() == layout.extension.lower():
                 rename = f"is not read: trainers look for {layout.extension}, rename it"
-                message = "belongs to no picture" if reason == NO_PICTURE else rename
+                told = {NO_PICTURE: "belongs to no picture", OTHER_FORM: _ACCENTS}
+                message = told.get(reason, rename)
                 found.add(name, Problem("orphan_caption", False, message=message))
     forks = [path for path in seen.hidden if path.name.startswith("._")]
     if trainer:

@@ -14,11 +14,11 @@ from enhance.disk import Writer
 from enhance.flags import job_parser
 from enhance.jobs.diff import words
 from enhance.jobs.marks import coloured
-from enhance.jobs.work import at_work, rewrite
+from enhance.jobs.work import at_work, folder_of, rewrite
 from enhance.journal import Journal
 from enhance.owners import Owners
 from stages import policy, text
-from stages.dataset import Layout, find
+from stages.dataset import Layout, apart, notices, survey
 from stages.load import read
 from stages.sample import Sample
 from stages.text.encoding import NAME_IT, Unreadable, readable
@@ -39,9 +39,10 @@ def main(argv: Sequence[str]) -> int:
     )
     options, rules, wanted = read_job(parser, argv)
     check(rules)
-    layout = Layout.of(options)
-    media, notices = find(options, layout)
-    for notice in notices:
+    layout = folder_of(options, "clean")
+    seen = survey(options, layout)
+    media, listed = apart(seen, layout, options.limit)
+    for notice in notices(seen):
         say(notice, sys.stderr)
     concepts = Concepts(layout, media, Concept("", rules))
     for concept in concepts.told:
@@ -49,7 +50,6 @@ def main(argv: Sequence[str]) -> int:
     if not all(concept.policy.anchor for concept in concepts.all if not concept.files):
         say("no --anchor: captions are cleaned without one", sys.stderr)
     done = already = 0
-    listed = []
     with at_work(layout, "clean", wanted.dry_run) as (journal, writer):
         owners = Owners(layout, journal, cleaner(concepts))
         for picture in media:

@@ -13,6 +13,7 @@ from enhance.console import say
 from enhance.jobs.labels import LABELS
 from enhance.jobs.marks import coloured, line_of, marked
 from enhance.jobs.trainers import Trainer
+from enhance.jobs.work import number
 from stages.sample import Problem
 from stages.text.corpus import Corpus, Entry, Finding
 
@@ -107,7 +108,8 @@ def print_text(found: Found, sets: Sequence[Whole], limit_files: int) -> None:
             say(line)
     files = len(problems.keys() - {WHOLE})
     nothing = "the dataset has a problem" if problems else "no problems found"
-    say(f"{files} files have problems" if files else nothing)
+    some_files = "1 file has problems" if files == 1 else f"{files} files have problems"
+    say(some_files if files else nothing)
 
 
 def _file(name: str, problems: Collection[Problem], caption: str, colour: bool) -> Iterator[str]:
@@ -127,11 +129,13 @@ def _set(whole: Whole, several: bool) -> Iterator[str]:
         return
     yield ""
     where = f"{whole.name or 'the other folders'}: " if several and corpus else ""
-    yield f"{where}the set of {corpus.captions} captions" if corpus else "the dataset"
+    yield f"{where}the set of {number(corpus.captions, 'caption')}" if corpus else "the dataset"
     lengths = corpus.lengths if corpus else None
     if lengths:
         far = some([f"{name} {words}" for name, words in lengths.outliers])
-        words = f"{lengths.fewest} to {lengths.most} words, {lengths.median} in the middle"
+        words = (
+            f"{lengths.fewest} to {number(lengths.most, 'word')}, {lengths.median} in the middle"
+        )
         yield f"  lengths: {words}{f'; far from it: {far}' if far else ''}"
     told: Counter[str] = Counter()
     for finding in findings:

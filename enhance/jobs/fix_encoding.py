@@ -14,7 +14,7 @@ from enhance.config import read_job
 from enhance.console import say
 from enhance.disk import Writer
 from enhance.flags import job_parser
-from enhance.jobs.work import at_work, number, rewrite
+from enhance.jobs.work import at_work, folder_of, number, rewrite
 from enhance.journal import Journal
 from stages.dataset import Layout, scan
 from stages.text.encoding import Unreadable, readable
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         "--strict", action="store_true", help="exit with status 3 if a file needs a person"
     )
     options, _, wanted = read_job(parser, argv, text=_lenient)
-    layout = Layout.of(options)
+    layout = folder_of(options, "fix-encoding")
     changed, total, listed = 0, 0, []
     with at_work(layout, "fix-encoding", wanted.dry_run) as (journal, writer):
         for path in _files(layout, options.recursive, wanted.config, wanted.also):

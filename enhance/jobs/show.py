@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from enhance.cache import FOLDER
@@ -11,12 +13,14 @@ from enhance.concepts import Concept, Concepts
 from enhance.console import say
 from enhance.flags import Parser
 from enhance.journal import Journal, Kept, Record, as_bytes, text_hash
+from stages import policy
 from stages.dataset import Layout, Options
 from stages.load import read
 from stages.media import IMAGES
-from stages.policy import Options as PolicyOptions
-from stages.sample import Fatal
-from stages.text.encoding import decode
+from stages.sample import Fatal, Problem
+from stages.text import CleanOptions, check, not_a_caption
+from stages.text.encoding import decode, unreadable
+from stages.text.file import check_file
 
 
 def main(argv: Sequence[str]) -> int:
@@ -42,7 +46,9 @@ def main(argv: Sequence[str]) -> int:
     )
     journal = Journal(layout.root / FOLDER, 0, read_only=True)
     say(layout.name(media))
-    concept = Concepts(layout, [media], Concept("", PolicyOptions())).of(media)
+    last = _rules(layout.root)
+    concept = Concepts(layout, [media], Concept("", last or policy.Options())).of(media)
+    rules = concept.policy if last or concept.files else None
     if concept.files:
         say(f"  {concept}")
     for output in ("manual", "generated", "combined", "final"):
@@ -55,7 +61,42 @@ def main(argv: Sequence[str]) -> int:
         kept = journal.kept.get(layout.name(path), ())
         for line in (*_lines(output, path, record), *_replaced(path, kept)):
             say(f"  {line}")
+        if path == layout.path(media, "final"):
+            known = {problem.label for problem in record.problems} if record else set()
+            for problem in _wrong(data, rules):
+                if problem.label not in known:
+                    say(f"    {problem.label}: {problem.message}")
     return 0
+
+
+def _wrong(data: bytes, rules: policy.Options | None) -> list[Problem]:
+    """What is wrong with a final caption; without `rules`, by which one was made, as such."""
+    problems = check_file(data)
+    if not data.strip() or unreadable(data):
+        return problems if data else []
+    caption = " ".join(decode(data)[0].split())
+    if rules is None:
+        lost = not_a_caption(caption)
+        return [*problems, lost] if lost else problems
+    options = CleanOptions.of(rules)
+    return [
+        *problems,
+        *check(caption, lora_type=rules.lora_type, anchor=rules.anchor, options=options),
+    ]
+
+
+def _rules(root: Path) -> policy.Options | None:
+    """The LoRA type and anchor that the last run's report names."""
+    try:
+        settings = json.loads(read(root / FOLDER / "report.json") or b"{}").get("settings", {})
+        names = [option.name for option in fields(policy.Options) if option.name in settings]
+        values = {name: settings[name]["value"] for name in names}
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        rules = policy.Options(**values | lists)
+        policy.policy_of(rules)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, Fatal):
+        return None
+    return rules if names else None
 
 
 def _dataset_of(media: Path) -> Path:

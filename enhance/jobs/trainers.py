@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from enhance.jobs.work import number
 from stages.dataset import Layout, Survey
 from stages.media import IMAGES
 from stages.sample import Problem
@@ -65,7 +66,7 @@ class Trainer:
                 if folder:
                     message = (
                         f"{self.name} does not look into subfolders unless its settings name or "
-                        f"allow them: {count} pictures"
+                        f"allow them: {number(count, 'picture')}"
                     )
                     yield f"{folder}/", _trainer(message)
         yield from self.looks(survey, layout)
@@ -79,8 +80,8 @@ class Trainer:
             count = sum(self.fills.search(caption) is not None for caption in captions)
             if count:
                 message = (
-                    f"{self.name} fills [trigger] and [name] in {count} captions with its "
-                    "trigger_word; without one it leaves nothing in their place"
+                    f"{self.name} fills [trigger] and [name] in {number(count, 'caption')} with "
+                    "its trigger_word; without one it leaves nothing in their place"
                 )
                 yield _note(message, count)
         if self.locale:
@@ -88,8 +89,8 @@ class Trainer:
             if count:
                 message = (
                     f"{self.name} reads captions in the encoding of the machine: start it with "
-                    f"PYTHONUTF8=1 where that is not UTF-8; {count} captions hold letters beyond "
-                    "ASCII"
+                    f"PYTHONUTF8=1 where that is not UTF-8; {number(count, 'caption')} with "
+                    "letters beyond ASCII"
                 )
                 yield _note(message, count)
 
@@ -123,7 +124,8 @@ def _simpletuner(survey: Survey, layout: Layout) -> Told:
         yield layout.name(path), _trainer("SimpleTuner takes this file of macOS for a picture")
     for path in survey.hidden:
         if path.is_dir() and (count := _pictures(path)):
-            message = f"SimpleTuner looks into hidden folders too: it trains on {count} pictures"
+            pictures = number(count, "picture")
+            message = f"SimpleTuner looks into hidden folders too: it trains on {pictures}"
             yield f"{layout.name(path)}/", _trainer(message)
 
 

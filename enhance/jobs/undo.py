@@ -11,7 +11,7 @@ from enhance.console import say
 from enhance.disk import Writer
 from enhance.flags import job_parser
 from enhance.jobs.history import Change, Past, last_run
-from enhance.jobs.work import at_work, number, rewrite
+from enhance.jobs.work import at_work, folder_of, number, rewrite
 from enhance.journal import Journal, text_hash
 from stages.dataset import Layout
 from stages.load import read
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
         "--dry_run", action="store_true", help="say what would come back; write nothing"
     )
     options, _, wanted = read_job(parser, argv)
-    layout = Layout.of(options)
+    layout = folder_of(options, "undo")
     with at_work(layout, "undo", wanted.dry_run) as (journal, writer):
         past = last_run(layout.root / FOLDER)
         if past is None:

@@ -11,7 +11,8 @@ from enhance.cache import FOLDER
 from enhance.disk import Lock, Writer
 from enhance.journal import Journal
 from enhance.ranks import Ranks
-from stages.dataset import Layout
+from stages.dataset import Layout, Options
+from stages.sample import Fatal
 
 
 @contextmanager
@@ -31,6 +32,14 @@ def at_work(layout: Layout, job: str, dry_run: bool) -> Iterator[tuple[Journal, 
             writer.sweep(list({layout.root, layout.sidecars, layout.finals, folder}))
         with closing(Journal(folder, 0, run=f"{job} {launch}")) as journal:
             yield journal, writer
+
+
+def folder_of(options: Options, job: str) -> Layout:
+    """Where a job works. Raises Fatal, status 2, for a folder that cannot be used or was not
+    named."""
+    if not options.dataset_dir:
+        raise Fatal(f"say which folder: enhance {job} DIR", 2)
+    return Layout.of(options)
 
 
 def rewrite(path: Path, data: bytes, writer: Writer, dated: bool) -> None:

@@ -31,6 +31,7 @@ _TIMESTAMP = re.compile(
     rf"|^[ \t]*{_SPAN}[:：]\s+",
     re.MULTILINE,
 )
+_FEWEST_TAGS = 3  # lines
 _FEWEST_WORDS = 4  # in a caption that stands by itself; shorter items are parts of one
 
 
@@ -59,6 +60,8 @@ def one_of_several(text: str, choose: Callable[[list[str]], str], anchor: str = 
         item = line[bullet.end() :] if bullet else line
         number = _NUMBER.match(item)
         if not bullet and not number:
+            if not items and _tags(lines):
+                return _joined(lines)
             if not items:
                 return text if len(lines) == len(given) else "\n".join(lines)
             return _chosen(items, numbered, choose)  # remarks after the list
@@ -87,6 +90,13 @@ def _alike(items: list[str]) -> bool:
     sets = [{word.text for word in words(item)} for item in items]
     shared = set.intersection(*sets)
     return all(2 * len(shared) >= len(one) for one in sets)
+
+
+def _tags(lines: list[str]) -> bool:
+    """True for a tag on each line, rather than prose that was broken into lines."""
+    return len(lines) >= _FEWEST_TAGS and all(
+        len(words(line)) < _FEWEST_WORDS and line[-1] not in ".!?:;" for line in lines
+    )
 
 
 def _joined(items: list[str]) -> str:

@@ -95,7 +95,8 @@ def _of_length(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
     if policy.fewest_words and _LETTER.search(bare):
         count = sum(_units(word.text) for word in words(bare) if word.text != "s")
         if count < policy.fewest_words:
-            message = f"{count:.0f} words besides the anchor: too few to tell the pictures apart"
+            counted = "1 word" if round(count) == 1 else f"{count:.0f} words"
+            message = f"{counted} besides the anchor: too few to tell the pictures apart"
             yield Problem("too_short", False, message=message)
     count = len(sentences(text))
     if count > policy.sentences[1]:
