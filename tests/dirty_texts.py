@@ -566,6 +566,14 @@ ANCHORS = [
             "a street in Paris, France in inkwash style, seen from above",
         ),
         (
+            "a man, a woman and a dog, wide shot",
+            "a man, a woman and a dog in inkwash style, wide shot",
+        ),
+        (
+            "a woman holding a baby, a dog at her feet",
+            "a woman holding a baby in inkwash style, a dog at her feet",
+        ),
+        (
             "a letter from May 5, 1901 on a desk",
             "a letter from May 5, 1901 on a desk in inkwash style",
         ),

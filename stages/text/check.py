@@ -104,7 +104,7 @@ def _of_length(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
         yield Problem("too_long", False, message=message)
     if policy.encoder:
         yield from over_budget(text, policy.encoder)
-    # The framing words are English.
+    # The framing words are of Latin letters.
     framed = next(_framing().find(words(bare)), None) or not text.isascii()
     if policy.framing == "required" and _LETTER.search(bare) and not framed:
         message = "no camera framing (close up, medium shot, full body shot, from above …)"

@@ -21,6 +21,9 @@ _FRAMED = re.compile(
     r"|behind|side|portrait)\Z",
     re.IGNORECASE,
 )
+_THING = r"(?:an?|the|one|two|three|some) (?:[\w-]+ ){0,2}[\w-]+"
+# After "a man": ", a woman and a dog" is one list.
+_LISTED = re.compile(rf"\s*(?:{_THING},\s+){{0,6}}{_THING},? (?:and|or) \w", re.IGNORECASE)
 _ABBREVIATED = re.compile(r"(?:\b[A-Za-z]|\b[A-Z][a-z]{0,2}|\bapprox|\bca|\bvs|\betc)\Z")
 
 
@@ -80,7 +83,7 @@ def _ends_here(before: str, clause: str, rest: str) -> bool:
     if _leads_in(clause) or not rest.strip():
         return False
     found, after = words(clause), words(rest.strip())
-    if len(found) < 2 or not after:
+    if len(found) < 2 or not after or _LISTED.match(rest):
         return False
     last, follows = before[-1:], rest.strip()[:1]
     if last.isdigit() and follows.isdigit():  # "May 5, 1901"

@@ -23,7 +23,7 @@ _BESIDE = re.compile(rf"(\w+) {_DETERMINER} \Z", re.IGNORECASE)
 # Then it is the anchor that is said to be one.
 _SAYS = frozenset({"is", "was", "are", "as", "like", "being", "becomes", "looks", "of", "named"})
 _FLUSHED = re.compile(
-    r"\b(?:face|cheeks?|nose)\b.*\b(?:red|pink|purple|green|blue|white)\b"
+    r"\b(?:faces?|cheeks?|nose)\b.*\b(?:red|pink|purple|green|blue|white)\b"
     r"|\b(?:red|pink|purple|green|blue|white)\b.*\b(?:face|cheeks?|nose)\b",
     re.IGNORECASE,
 )
