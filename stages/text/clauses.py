@@ -21,6 +21,7 @@ _FRAMED = re.compile(
     r"|behind|side|portrait)\Z",
     re.IGNORECASE,
 )
+_LONGEST = 2000  # characters of a sentence: nobody's is longer, and a bound keeps this quick
 _THING = r"(?:an?|the|one|two|three|some) (?:[\w-]+ ){0,2}[\w-]+"
 # After "a man": ", a woman and a dog" is one list.
 _LISTED = re.compile(rf"\s*(?:{_THING},\s+){{0,6}}{_THING},? (?:and|or) \w", re.IGNORECASE)
@@ -32,7 +33,7 @@ def first_clause_end(text: str) -> int | None:
     framing; None where that is unsure."""
     said = sentences(text)
     first = said[0] if said else ""
-    if not first or not text.startswith(first):
+    if not first or len(first) > _LONGEST or not text.startswith(first):
         return None
     covered = _covered(first)
     if covered is None:

@@ -16,6 +16,7 @@ from stages.text.vocabulary import read_vocabulary
 from stages.text.words import words
 from stages.wordlists import read_words
 
+_NEAR = 160  # characters: the clause before
 _OF_A_PERSON = frozenset({"hair", "eyes", "face", "body", "clothing"})
 _SENTENCE = re.compile(r"[.!?]\s")
 _DETERMINER = r"(?:an?|the|his|her|its|their|another|one|two|three|some|this|that)"
@@ -68,10 +69,10 @@ def _in_its_name(one: Described, anchor: str) -> bool:
 def _of_another(one: Described, bare: str) -> bool:
     """True for "annika beside an old man", "annika hugs a woman with red hair": of a sentence that
     holds the anchor first and then, not as what the anchor is, somebody."""
-    before = _SENTENCE.split(bare[: one.start])[-1]
+    before = _SENTENCE.split(bare[max(one.start - 4 * _NEAR, 0) : one.start])[-1]
     if MASK not in before:
         return False
-    before = before.rpartition(MASK)[2]
+    before = before.rpartition(MASK)[2][-_NEAR:]
     vocabulary = read_words()
     people = vocabulary.people | vocabulary.many_people
     if one.trait == "body" and words(one.text)[-1].text in people:
@@ -96,7 +97,7 @@ def _depicted(one: Described, text: str) -> bool:
     """True for a picture in the picture, and for who paints or draws one: "a child drawing with
     chalk", "a painted mural", "beside a painting"."""
     said = one.text.lower()
-    before, after = text[: one.start], text[one.end :]
+    before, after = text[max(one.start - _NEAR, 0) : one.start], text[one.end : one.end + _NEAR]
     left = words(before)[-1].text if before[-1:].isspace() and words(before) else ""
     follows = words(after)[0].text if after[:1].isspace() and words(after) else ""
     vocabulary, lists = read_words(), read_vocabulary()

@@ -8,8 +8,9 @@ where it happens: such a sentence is told, never removed.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from stages.policy import Policy
 from stages.text.anchor import holds_anchor
@@ -52,15 +53,12 @@ def without_omitted(text: str, anchor: str, policy: Policy) -> str:
     found = sentences(text)
     if len(found) < 2:
         return text
-    kept = [
-        one
-        for place, one in enumerate(found)
-        if not _only_omitted(one, (*found[:place], *found[place + 1 :]), anchor, policy)
-    ]
+    who = _Persons(found, anchor)
+    kept = [one for one in found if not _only_omitted(one, who, anchor, policy)]
     return text if len(kept) in (0, len(found)) else " ".join(kept)
 
 
-def _only_omitted(sentence: str, others: Sequence[str], anchor: str, policy: Policy) -> bool:
+def _only_omitted(sentence: str, who: _Persons, anchor: str, policy: Policy) -> bool:
     if anchor and holds_anchor(sentence, anchor):
         return False
     found = words(sentence)
@@ -77,23 +75,40 @@ def _only_omitted(sentence: str, others: Sequence[str], anchor: str, policy: Pol
     ):
         return False
     fragment = told[0].start == found[0].start and all(one.trait in _FRAGMENTS for one in told)
-    whose = _OF_THE_ONE.match(sentence) and not _several(others, anchor)
+    whose = _OF_THE_ONE.match(sentence) and not who.several_beside(sentence)
     return fragment or bool(whose) or all(one.trait == "style" for one in told)
 
 
-def _several(others: Sequence[str], anchor: str) -> bool:
-    """True if "she" or "the man" may be somebody else than whom the caption is about."""
-    vocabulary = read_words()
-    people = set()
-    for sentence in others:
-        for word in words(sentence):
-            bare = word.text.removesuffix("'s")
-            if bare in vocabulary.many_people:
-                return True
-            if bare in vocabulary.people:
-                people.add(bare)
-    held = bool(anchor) and any(holds_anchor(sentence, anchor) for sentence in others)
-    return len(people) + held > 1
+class _Persons:
+    """Who is named in the sentences of a caption; counted once, and only where that is asked."""
+
+    def __init__(self, found: Sequence[str], anchor: str) -> None:
+        self._found = found
+        self._anchor = anchor
+
+    def several_beside(self, sentence: str) -> bool:
+        """True if "she" or "the man" of a sentence may be somebody else than whom the others are
+        about."""
+        people = self._named - self._of(sentence)
+        vocabulary = read_words()
+        if any(word in vocabulary.many_people for word in people):
+            return True
+        return len(people) + self._held > 1
+
+    @cached_property
+    def _named(self) -> Counter[str]:
+        return sum((self._of(sentence) for sentence in self._found), Counter[str]())
+
+    @cached_property
+    def _held(self) -> bool:
+        return bool(self._anchor) and any(holds_anchor(one, self._anchor) for one in self._found)
+
+    def _of(self, sentence: str) -> Counter[str]:
+        vocabulary = read_words()
+        bare = (word.text.removesuffix("'s") for word in words(sentence))
+        return Counter(
+            word for word in bare if word in vocabulary.people or word in vocabulary.many_people
+        )
 
 
 def _only_scenery(found: Sequence[Word]) -> bool:

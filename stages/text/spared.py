@@ -22,6 +22,7 @@ _READS = re.compile(
 )
 _NAME_BEFORE = re.compile(r"(?<=[^\s.!?] )[A-Z][\w'’]+ \Z")  # not the first word of a sentence
 _NAME_AFTER = re.compile(r" [A-Z][\w'’]+")
+_NEAR = 80  # characters: the word or two before
 _TITLE_CASE = 0.6  # of the words begin with a capital: there it means nothing
 
 
@@ -34,12 +35,15 @@ def spared(found: re.Match[str], anchor: str, exact: bool) -> bool:
     if _MARKS.search(text) and _quoted(found, anchor):
         return True
     if said.isupper() and len(said) > 1 and not anchor.isupper():
-        return _READS.search(text[: found.start()]) is not None and not text.isupper()
+        return (
+            _READS.search(text[max(found.start() - _NEAR, 0) : found.start()]) is not None
+            and not text.isupper()
+        )
     if exact and said.islower() and not anchor.islower() and anchor.replace(" ", "").isalpha():
         return True
     if not (said[:1].isupper() and anchor[:1].islower()):
         return False
-    before = _NAME_BEFORE.search(text[: found.start()])
+    before = _NAME_BEFORE.search(text[max(found.start() - _NEAR, 0) : found.start()])
     after = exact and _NAME_AFTER.match(text, found.end())
     return bool(before or after) and not _title_case(text)
 
