@@ -32,7 +32,7 @@ Script = Callable[[int, dict[str, Any]], Answer]
 
 def texts_of(body: dict[str, Any]) -> dict[str, str]:
     """The fenced texts of a merge request: person, draft, anchor; "" where there is none."""
-    user = body["messages"][-1]["content"]
+    user = next(turn["content"] for turn in body["messages"] if turn["role"] == "user")
     found = {
         name: re.findall(rf"^<{name}>\s*(.*?)\s*</{name}>$", user, re.DOTALL | re.MULTILINE)
         for name in ("person", "draft", "anchor")

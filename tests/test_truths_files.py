@@ -8,11 +8,12 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doors import draw_scenes, finals, report_of, run_here, snapshot, start, with_server
 from few import caption_all, changed, draw_few, kept, texts, write
-from loopback import Answer, ChatServer, merge
+from loopback import Answer, ChatServer, merge, texts_of
 
 SIDECARS = ("_manual.txt", "_generated.txt", "_combined.txt")
 
@@ -37,16 +38,22 @@ def test_no_file_is_ever_published_empty(few: Path, server: ChatServer) -> None:
     }
 
 
+def sources(body: dict[str, Any]) -> tuple[str, str]:
+    """Draft and manual caption of a request, without the anchor."""
+    texts = texts_of(body)
+    return texts["draft"].rstrip("."), texts["person"]
+
+
 def test_a_caption_without_its_anchor_is_listed_and_not_published(
     few: Path, server: ChatServer
 ) -> None:
-    server.script = lambda *_: Answer("a red circle in flat style")
+    server.script = lambda _, body: Answer(", ".join(filter(None, sources(body))))
     caption_all(few, server)
     assert (few / "one.txt").read_bytes() == b"made for Otto"
     assert not (few / "sub" / "three.txt").exists()
     (row, *_) = report_of(few)["needs_a_person"]
     assert (row["file"], row["stage"], row["problems"]) == ("one.png", "final", ["missing_anchor"])
-    assert row["text"] == "a red circle in flat style"
+    assert row["text"].endswith("grey background, made for Otto")
 
 
 def test_the_report_says_when_an_edit_of_a_person_cannot_be_published(
