@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from doors import finals, report_of, run_here
+from few import said
 from loopback import Answer, ChatServer, Script, texts_of
 from merges import error
 
@@ -277,3 +278,37 @@ def test_a_context_too_small_even_without_the_draft_costs_its_file(pictures: Pat
     assert failed["file"] == "boat.png"
     assert "context" in failed["reason"]
     assert finals(pictures)["boat"] == PICTURES["boat"][0]
+
+
+def test_show_tells_where_each_word_came_from_and_what_was_invented_and_lost(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ChatServer(badly("boat", "a wide shot of annika in a boat past swans")) as server:
+        assert merge_on(server, pictures, "--no_repair") == 0
+    told = said(capsys, 0, "show", pictures / "boat.png")
+    (sources,) = [line.strip() for line in told if line.strip().startswith("sources: ")]
+    assert "wide shot (draft)" in sources
+    assert "annika (anchor)" in sources
+    assert "boat (both)" in sources
+    assert "swans (neither)" in sources
+    assert any("invented, in neither source: past, swans" in line for line in told)
+    (lost,) = [line for line in told if "lost of the manual caption: " in line]
+    assert "rows" in lost
+    assert "lake" in lost
+
+
+def test_the_report_and_the_summary_tell_how_much_came_through(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ChatServer(badly("boat", "a wide shot of annika in a boat past swans")) as server:
+        flags = ("--dataset_dir", pictures, "--anchor", "annika", "--base_url", server.url)
+        told = said(capsys, 0, *flags, "--no_repair")
+    ledger = report_of(pictures)["ledger"]
+    (row,) = ledger["files"]
+    assert row["file"] == "boat.png"
+    assert row["invented"] == ["past", "swans"]
+    assert ["annika", "anchor"] in row["claims"]
+    assert 0 < ledger["recall"] == round(1 - ledger["lost"] / ledger["facts"], 4) < 1
+    assert ledger["invention_rate"] == round(ledger["invented"] / ledger["words"], 4) > 0
+    share = f"{ledger['recall']:.1%} of what people wrote is kept or rightly left out"
+    assert any(share in line for line in told)

@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from enhance.cache import FOLDER
+from enhance.cache import FOLDER, with_caption
 from enhance.concepts import Concept, Concepts
 from enhance.console import say
 from enhance.flags import Parser
 from enhance.journal import Journal, Kept, Record, as_bytes, text_hash
+from enhance.ledgers import ledger
+from enhance.owners import Owners
 from stages import policy
+from stages.clean import Clean
 from stages.dataset import Layout, Options
-from stages.load import read
+from stages.load import load, read
 from stages.media import IMAGES
-from stages.sample import Fatal, Problem
+from stages.sample import Caption, Fatal, Problem
 from stages.text import CleanOptions, check, not_a_caption
 from stages.text.encoding import decode, unreadable
 from stages.text.file import check_file
@@ -66,7 +69,34 @@ def main(argv: Sequence[str]) -> int:
             for problem in _wrong(data, rules):
                 if problem.label not in known:
                     say(f"    {problem.label}: {problem.message}")
+    for line in _claims(layout, media, journal, rules):
+        say(f"  {line}")
     return 0
+
+
+def _claims(
+    layout: Layout, media: Path, journal: Journal, rules: policy.Options | None
+) -> Iterator[str]:
+    """Where the words of a caption come from; nothing of one that a person wrote."""
+    if rules is None:
+        return
+    (sample,) = load([media], layout, Owners(layout, journal, Clean(rules)))
+    if sample.failure:
+        return
+    for output in ("generated", "combined", "final"):
+        path = layout.path(media, output)
+        record, data = journal.records.get(layout.name(path)), read(path) or b""
+        ours = record is not None and text_hash(data) in record.hashes
+        if data.strip() and (ours or output == "generated"):
+            sample = with_caption(sample, output, Caption(decode(data)[0], "ours"))
+    found = ledger(sample, rules)
+    if found is None:
+        return
+    yield "sources: " + "; ".join(f"{one.text} ({one.source})" for one in found.claims)
+    if found.invented:
+        yield f"  invented, in neither source: {', '.join(found.invented)}"
+    if found.lost:
+        yield f"  lost of the manual caption: {', '.join(found.lost)}"
 
 
 def _wrong(data: bytes, rules: policy.Options | None) -> list[Problem]:
