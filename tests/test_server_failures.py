@@ -429,6 +429,15 @@ def test_max_cost_stops_before_it_is_passed_and_the_next_run_goes_on(
     assert finals(notes) == ALL
 
 
+def test_max_cost_without_a_price_is_refused(
+    notes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ChatServer(answer) as server:
+        assert merge_on(server.url, notes, "--max_cost", "1") == 2
+        assert server.requests == []
+    assert "--price_in" in complaint(capsys.readouterr().err)
+
+
 def test_more_requests_go_at_once_where_that_brings_more_answers(
     dataset: Path, tmp_path: Path
 ) -> None:

@@ -54,6 +54,8 @@ class Server:
 
     def __init__(self, options: Options, key: str, ranks: int = 1) -> None:
         """`key` may be empty for a local server; `ranks` processes share every ceiling."""
+        if options.max_cost and not (options.price_in or options.price_out):
+            raise Fatal("--max_cost: say what tokens cost, --price_in and --price_out", 2)
         self._host = Host(options.base_url, key)
         self._options = options
         self.name = options.model or "the server's only model"
