@@ -32,7 +32,7 @@ class Estimate:
 
     def ask(self, merge: Merge, sample: Sample, drafting: bool) -> None:
         """One file that would be merged; `drafting`: after its draft is made."""
-        asked = self._merges.setdefault(id(merge), _Asked(merge))
+        asked = self._merges.setdefault(id(merge), _Asked(merge, bool(self._answers())))
         if drafting:
             asked.undrafted += 1
             sample = replace(sample, generated=Caption(_DRAFT, "not made yet"))
@@ -51,16 +51,18 @@ class Estimate:
         return result
 
     def _tokens(self, asked: Sequence[_Asked]) -> str:
-        count = sum(one.count for one in asked)
-        sent = sum(one.tokens for one in asked)
+        count = sum(one.count for one in asked) * self._times
+        sent = sum(one.tokens for one in asked) * self._times
         counted = all(one.counted for one in asked)
         how = "counted by the model's tokenizer" if counted else "estimated at 4 letters each"
         undrafted = sum(one.undrafted for one in asked)
         guess = f"; {_thousands(undrafted)} drafts are not made yet" if undrafted else ""
+        again = "" if self._answers() else "; asking again comes on top"
         source = "as in the last run" if self._answers() else "a guess"
         return (
-            f"asks {_thousands(count)} times: about {_thousands(sent)} tokens in ({how}{guess}), "
-            f"{_thousands(count * self._answer)} out ({self._answer:.0f} an answer, {source})"
+            f"asks {_thousands(count)} times{again}: about {_thousands(sent)} tokens in "
+            f"({how}{guess}), {_thousands(count * self._answer)} out "
+            f"({self._answer:.0f} an answer, {source})"
         )
 
     def _time(self) -> str:
@@ -79,7 +81,9 @@ class Estimate:
         )
 
     def _money(self, asked: Sequence[_Asked]) -> str:
-        cost = sum(one.merge.options.cost(one.tokens, one.count * self._answer) for one in asked)
+        cost = self._times * sum(
+            one.merge.options.cost(one.tokens, one.count * self._answer) for one in asked
+        )
         if not cost:
             return ""
         most = max(one.merge.options.max_cost for one in asked)
@@ -93,15 +97,21 @@ class Estimate:
         answers = self._answers()
         return merged.get("completion_tokens", 0) / answers if answers else _ANSWER
 
+    @property
+    def _times(self) -> float:
+        """Requests for each file, with those for candidates and repairs, as the last run tells."""
+        made = self._stages.get("combined", {}).get("done", 0)
+        return self._answers() / made if self._answers() and made else 1.0
+
     def _answers(self) -> float:
         return self._stages.get("combined", {}).get("requests", 0)
 
 
 class _Asked:
-    """What one merge would ask."""
+    """What one merge would ask. `probed`: how often each file is asked for is known otherwise."""
 
-    def __init__(self, merge: Merge) -> None:
-        self.merge = merge
+    def __init__(self, merge: Merge, probed: bool) -> None:
+        self.merge, self.probed = merge, probed
         self.count = self.undrafted = 0
         self._letters = 0
         self._first: list[str] = []
@@ -109,7 +119,7 @@ class _Asked:
 
     def add(self, conversation: Conversation) -> None:
         text = "\n".join(message["content"] for message in conversation)
-        times = self.merge.options.candidates
+        times = 1 if self.probed else self.merge.options.candidates
         self.count += times
         self._letters += times * len(text)
         if len(self._first) < _COUNTED:

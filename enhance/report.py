@@ -144,6 +144,9 @@ class Report:
             files.update(part["files"])
             for output, counts in part["stages"].items():
                 stages[output].update(counts)
+        if not complete and "final" in stages:  # stopped before they were counted one by one
+            ended = sum(stages["final"][act] for act in ("done", "fresh", "edited"))
+            files["captioned"] = max(files["captioned"], ended)
         return {
             "enhance": __version__,
             # Without the launcher's store a rank knows only its own share.
@@ -236,7 +239,7 @@ def _say_notes(notes: list[Mapping[str, str]]) -> None:
         return
     counts = Counter(note["problem"] for note in notes)
     first = {note["problem"]: note for note in reversed(notes)}
-    say("  noted (`enhance check` marks the words):")
+    say("  noted (`enhance check` marks the words, `enhance show FILE` tells their sources):")
     for label, count in counts.most_common():
         say(f"  {count:6} {label}, as in {first[label]['file']}: {first[label]['message']}")
 

@@ -25,7 +25,7 @@ class Clean:
     def key(self, sample: Sample) -> str:
         combined = sample.combined
         return fingerprint(
-            combined=(combined.text, combined.finish) if combined else None,
+            combined=(combined.text, combined.finish, combined.blocked) if combined else None,
             anchor=self._options.anchor,
             type=self._options.lora_type,
             policy=policy_of(self._options).judges,
@@ -45,6 +45,9 @@ class Clean:
     def _final(self, sample: Sample) -> Caption:
         if sample.combined is None:
             raise Unusable("there is no combined caption to clean")
+        if sample.combined.blocked:
+            # The merge knows what cannot be seen here: that it is another picture's, say.
+            return Caption("", "clean", problems=sample.combined.problems)
         cleaned = text.clean(
             sample.combined.text,
             lora_type=self._options.lora_type,

@@ -12,6 +12,7 @@ from stages.llm import Chat, Conversation, Options, Reply, TooLong
 from stages.policy import Options as PolicyOptions
 from stages.policy import Policy
 from stages.sample import Caption, Problem, Sample, Unusable, fingerprint
+from stages.template import unfenced
 from stages.text.words import sentences
 
 # Part of every merge's fingerprint: raise it when answers are judged or asked for otherwise.
@@ -177,7 +178,7 @@ class Merge:
         return answer
 
     def _texts(self, sample: Sample) -> _Texts:
-        manual, draft = _text(sample.manual), _text(sample.generated)
+        manual, draft = unfenced(_text(sample.manual)), unfenced(_text(sample.generated))
         if not manual and not draft:
             lost = sample.generated.problems if sample.generated else ()
             why = f" ({lost[0].message})" if lost else ""

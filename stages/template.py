@@ -12,7 +12,12 @@ from stages.sample import Fatal
 from stages.wordlists import article_for
 
 _PLACE = re.compile(r"\b(a )?ANCHOR\b")
-_FENCE = re.compile(r"<\s*/?\s*(?:person|draft|anchor)\s*>", re.IGNORECASE)
+# Our own fences, and the marks of chat templates: a server's tokenizer would take them for such.
+_FENCE = re.compile(
+    r"<\s*/?\s*(?:person|draft|anchor)\s*>|<\|[^<>|\n]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>"
+    r"|<(?:start|end)_of_turn>",
+    re.IGNORECASE,
+)
 
 
 def render(lora_type: str, folders: tuple[str, ...], message: str, **values: object) -> str:
@@ -25,7 +30,7 @@ def render(lora_type: str, folders: tuple[str, ...], message: str, **values: obj
 
 
 def unfenced(caption: str) -> str:
-    """A caption that cannot end its own fence and speak as instructions."""
+    """A caption that cannot end its own fence, or its turn, and speak as instructions."""
     while (bare := _FENCE.sub("", caption)) != caption:  # one within another leaves a third
         caption = bare
     return caption.strip()

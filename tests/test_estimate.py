@@ -29,7 +29,8 @@ def test_a_plan_tells_how_often_and_how_much_is_asked_and_asks_no_model(
         told = planned(capsys, notes, server)
         assert server.requests == []
     assert "merge: 8 of 8 files would run" in told
-    assert re.search(r"asks 8 times: about [\d,]+ tokens in \(estimated at 4 letters each\)", told)
+    asked = r"asks 8 times; asking again comes on top: about [\d,]+ tokens in \(estimated at 4"
+    assert re.search(asked, told)
     assert "--limit 20" in told
     assert "costs" not in told
     assert snapshot(notes) == before

@@ -106,6 +106,9 @@ UNUSABLE = {
     "a filtered answer": Answer("a wide shot", finish="content_filter"),
     "an answer cut off in its first sentence": Answer("a wide shot of annika", finish="length"),
     "another picture's caption": Answer("a dog chases three ducks along a sunny beach"),
+    "another picture's caption with the anchor in it": Answer(
+        "annika eating noodles at a harbour restaurant next to a blue bicycle"
+    ),
     "a loop": Answer("annika " + "rows and rows and " * 60),
 }
 
@@ -292,9 +295,8 @@ def test_show_tells_where_each_word_came_from_and_what_was_invented_and_lost(
     assert "boat (both)" in sources
     assert "swans (neither)" in sources
     assert any("invented, in neither source: past, swans" in line for line in told)
-    (lost,) = [line for line in told if "lost of the manual caption: " in line]
-    assert "rows" in lost
-    assert "lake" in lost
+    # The lake is a place: for a character it may go.
+    assert any(line.strip() == "lost of the manual caption: rows" for line in told)
 
 
 def test_the_report_and_the_summary_tell_how_much_came_through(

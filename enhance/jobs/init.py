@@ -36,8 +36,8 @@ _NOTES: dict[str, tuple[str, Any]] = {
     "never": ("words that captions must not hold", ["glasses", "neck tattoo"]),
     "max_sentences": ("longest caption", 2),
     "target_tokens": ("the trainer's text encoder, or how many tokens it reads", "clip"),
-    "rules": ("rules of your own, one a line, in a text file beside this one", "rules.txt"),
-    "system_prompt": ("instructions of your own in place of all others", "prompt.txt"),
+    "rules": ("rules of your own, one a line, in a text file beside this one", "rules.md"),
+    "system_prompt": ("instructions of your own in place of all others", "prompt.md"),
     "prompts_dir": ("LoRA types of your own", "types"),
 }
 _FILES = {"rules": Path.is_file, "system_prompt": Path.is_file, "prompts_dir": Path.is_dir}

@@ -46,6 +46,7 @@ class Server:
     batch_size = 1
     # Seconds: a rate limit should pass, a lost server will not come back.
     PATIENCE, LOST = 300.0, 20.0
+    CROWDED = 1.0  # that all pause where the server broke under them
     TRIES = 5  # of one request that the server breaks on
     READINGS = 3  # of answers that are none
     REFUSALS = 20  # of one request, while others pass
@@ -185,9 +186,10 @@ class Server:
             if answer.status != 200:
                 trouble = self._host.trouble(answer)
                 if trouble.kind in ("busy", "crowded"):
-                    pause = self._gate.refused(
-                        started, answer.headers, trouble.seconds, tries.refused
-                    )
+                    wait = trouble.seconds
+                    if wait is None and trouble.kind == "crowded":
+                        wait = self.CROWDED
+                    pause = self._gate.refused(started, answer.headers, wait, tries.refused)
                     self._host.tell("busy", f"{trouble}; all pause for {pause:.1f} s")
                 else:
                     self._gate.passed(started, answer.headers)
