@@ -124,6 +124,8 @@ def test_check_and_the_run_hold_captions_against_the_settings(
     label: str,
 ) -> None:
     caption = "a close up of annika in a red hat. She waves at the camera."
+    for name in ("one", "two", "sub/three"):
+        write(few / f"{name}.txt", "annika in a red hat waves at the camera")
     server.script = lambda *_: Answer(caption)
     where = ("--dataset_dir", few, *with_server(server, "annika"), "--lora_type", "character")
     assert run_here(*where, *flags) == 0
@@ -209,8 +211,10 @@ def test_every_word_that_a_policy_leaves_out_is_found_by_the_checker(lora_type: 
         for word in trait.alone:
             found = check(f"in a wide shot {word} of zqx", lora_type=lora_type, anchor="zqx")
             assert trait.label in [problem.label for problem in found], (name, word)
+        look = "pointed" if name == "face" else "red"  # a red nose may be of the day
         for noun in (*trait.nouns, *trait.worn):
-            found = check(f"a wide shot with red {noun} of zqx", lora_type=lora_type, anchor="zqx")
+            caption = f"a wide shot with {look} {noun} of zqx"
+            found = check(caption, lora_type=lora_type, anchor="zqx")
             assert trait.label in [problem.label for problem in found], (name, noun)
 
 

@@ -95,7 +95,8 @@ def test_another_chat_setting_reruns_merges(
 ) -> None:
     caption_all(few, server)
     before = texts(few)
-    assert caption_all(few, server, *flags) == 3
+    # A model that the server does not list is tried first.
+    assert caption_all(few, server, *flags) == 3 + ("--model" in flags)
     assert made(few) == {"combined": 3}
     assert changed(before, texts(few)) == set()
 
@@ -211,7 +212,8 @@ def test_an_answer_that_is_no_caption_is_listed_and_not_asked_for_again(
     few: Path, server: ChatServer, answer: Answer, reason: str
 ) -> None:
     server.script = lambda number, body: answer if "calm mood" in str(body) else merge(number, body)
-    assert caption_all(few, server) == 3
+    # Once more, told what is wrong; one that thinks also with more room, and with less thought.
+    assert caption_all(few, server) in (4, 6)
     assert (few / "two.txt").read_bytes() == b"calm mood"
     assert not (few / "two_combined.txt").exists()
     (row,) = report_of(few)["needs_a_person"]
@@ -229,7 +231,7 @@ def test_a_bad_answer_leaves_the_caption_that_was_published_before(
     caption_all(few, server)
     before = texts(few)
     server.script = lambda *_: Answer("Sorry, I cannot do that.")
-    assert caption_all(few, server, anchor="paper style") == 3
+    assert caption_all(few, server, anchor="paper style") == 6
     assert texts(few) == before
     assert report_of(few)["files"] == {"all": 3, "needs_a_person": 3}
     server.script = merge
