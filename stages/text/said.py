@@ -162,7 +162,7 @@ class Said:
         return {known.lemma for known in self.meanings}
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=512)  # as many threads judge at once, three texts each
 def _said(text: str, anchor: str, language: str) -> Said:
     return Said(text, anchor, language)
 

@@ -12,6 +12,7 @@ import sentencex
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _ENDING = re.compile(r"[.!?…。！？।؟]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_RECENT = 1024  # texts: many threads judge one each, and read it several times
 _FOLD = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
 
 
@@ -23,7 +24,7 @@ class Word(NamedTuple):
     end: int
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_RECENT)
 def words(text: str) -> tuple[Word, ...]:
     """The words of a text in their order: "t-shirt" and "annika's" are one word each. Scripts
     without spaces yield runs."""
@@ -34,7 +35,7 @@ def words(text: str) -> tuple[Word, ...]:
     return tuple(Word(found[0], found.start(), found.end()) for found in _WORD.finditer(folded))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_RECENT)
 def sentences(text: str) -> tuple[str, ...]:
     """The sentences of a text, without the space between them, by a library that knows
     abbreviations."""
