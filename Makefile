@@ -1,7 +1,7 @@
 # make demo   captions twelve drawn scenes with two tiny models, here and offline
 # make test   runs the tests
 # make lint   ruff and mypy
-# make bench  drafting beside plain loops, cleaning beside the text libraries
+# make bench  drafting and merging beside plain loops, cleaning beside the text libraries
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -24,6 +24,7 @@ lint: .venv/dev.stamp
 bench: .venv/run.stamp
 	$(BIN)/python benchmarks/drafts.py
 	$(BIN)/python benchmarks/cleaning.py
+	$(BIN)/python benchmarks/merging.py
 
 clean:
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache
