@@ -93,7 +93,7 @@ def _of_traits(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
 def _of_length(text: str, anchor: str, policy: Policy) -> Iterator[Problem]:
     bare = mask_anchor(text, anchor)
     if policy.fewest_words and _LETTER.search(bare):
-        count = sum(_units(word.text) for word in words(bare) if word.text != "s")
+        count = _count(bare)
         if count < policy.fewest_words:
             counted = "1 word" if round(count) == 1 else f"{count:.0f} words"
             message = f"{counted} besides the anchor: too few to tell the pictures apart"
@@ -124,6 +124,13 @@ def _of_language(text: str, anchor: str) -> Iterator[Problem]:
     if letters and len(_LATIN.findall(bare)) > 3 * letters:
         message = f'"{foreign[0]}" amid another language'
         yield Problem("mixed_language", True, foreign[0], message)
+
+
+def _count(bare: str) -> float:
+    """Words besides the "s" that an anchor leaves behind."""
+    found = [word.text for word in words(bare)]
+    own = len(found) if bare.isascii() else sum(map(_units, found))
+    return own - found.count("s")
 
 
 def _units(word: str) -> float:

@@ -100,6 +100,7 @@ _NEGATION = re.compile(r"n['o]t|no ", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W_]")
 _MARK = re.compile(r"[!-/:-@\[-`{-~]")
 _CODE_POINT = re.compile("[\ufffd\ue000-\uf8ff]")
+_LONG_WORD = re.compile(r"[A-Za-z0-9'’‘ʼ]{61}")
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{9,}")
 _UNSPACED_RUN = re.compile(r"([^\W\d_]{2,16}?)\1{4,}")
 _MOST_REPEATS = 4  # of the same words in a row; a movement may go left, right, left, right
@@ -208,19 +209,19 @@ def _absent(anchor: str) -> re.Pattern[str]:
 def _loop(text: str) -> Problem | None:
     """A word, phrase or sentence that repeats as no person would write it."""
     found = [word.text for word in words(text)]
-    counts = Counter(found)
+    different = len(set(found))
     repeated = ""
-    if counts and max(counts.values()) > _MOST_REPEATS:
+    if len(found) - different >= _MOST_REPEATS and max(Counter(found).values()) > _MOST_REPEATS:
         repeated = _repeated(found)
     unspaced = _LETTER_RUN.search(text) or (not text.isascii() and _UNSPACED_RUN.search(text))
     repeated = repeated or (unspaced[1] if unspaced else "")
     if repeated:
         return Problem("loop", True, repeated, f'repeats "{repeated}" over and over')
-    said = Counter(sentences(text))
-    for sentence, count in said.items():
+    said = sentences(text)
+    for sentence, count in Counter(said).items() if len(said) > 2 else ():
         if count > 2 and len(words(sentence)) > 3:
             return Problem("loop", True, sentence, "says the same sentence over and over")
-    if len(found) >= 60 and len(counts) < len(found) / 5:
+    if len(found) >= 60 and different < len(found) / 5:
         return Problem("loop", True, message="says the same few words over and over")
     return None
 
@@ -245,6 +246,8 @@ def _garbage(text: str) -> Problem | None:
     visible = len(text) - text.count(" ")
     if visible > 12 and 2 * len(_MARK.findall(text)) > visible:
         return Problem("garbage", True, message="more punctuation than letters")
+    if not _LONG_WORD.search(text):
+        return None
     longest = max((word for word in words(text) if word.text.isascii()), key=_length, default=None)
     if longest is not None and _length(longest) > 60 and "-" not in longest.text:
         return Problem("garbage", True, longest.text[:60], "a word of no language")

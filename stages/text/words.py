@@ -32,7 +32,7 @@ def words(text: str) -> tuple[Word, ...]:
     if len(folded) != len(text):  # a letter whose lower case is two: keep the places true
         folded = "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
         folded = folded.translate(_FOLD)
-    return tuple(Word(found[0], found.start(), found.end()) for found in _WORD.finditer(folded))
+    return tuple([Word(found[0], *found.span()) for found in _WORD.finditer(folded)])
 
 
 @lru_cache(maxsize=_RECENT)
