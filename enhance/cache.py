@@ -97,8 +97,8 @@ class Cache:
             if (
                 data is not None
                 and standing
+                and not self.owners.awaits(sample.media, path, data)  # sooner told than cleaned
                 and self.owners.cleans_to(sample, data)
-                and not self.owners.awaits(sample.media, path, data)
             ):
                 # The journal was deleted, but this is what would be published now: ours.
                 self._journal.write(self._layout.name(path), key, data, None, origin="clean")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doors import TWO_RANKS, finals, report_of, run, run_here, snapshot, start, with_server
 from few import caption_all, captioned, changed, many, refusal, said, texts, write
-from launches import kill_all, leftovers, wait_until
-from loopback import ChatServer, texts_of
+from launches import PATIENCE, kill_all, leftovers, wait_until
+from loopback import Answer, ChatServer, merge, texts_of
 
 from enhance.disk import Lock
 
@@ -248,8 +250,18 @@ def test_what_all_processes_of_one_launch_replaced_comes_back_together(
     stems = [f"scene {number:02}" for number in range(16)]
     folder = captioned(tmp_path / "images", {stem: stem.encode() for stem in stems})
     before = texts(folder)
-    flags = ("--dataset_dir", folder, *with_server(server), "--no_generate")
+    both = threading.Event()
+
+    def once_both_ask(number: int, body: dict[str, Any]) -> Answer:
+        if server.busy == 2:
+            both.set()
+        both.wait(PATIENCE)  # else the first to start may do all alone
+        return merge(number, body)
+
+    server.script = once_both_ask
+    flags = ("--dataset_dir", folder, *with_server(server), "--no_generate", "--concurrency", "2")
     ended = run(*flags, launcher=TWO_RANKS)
+    server.script = merge
     assert ended.returncode == 0, ended.stderr
     after = texts(folder)
     journals = list((folder / ".enhance").glob("journal.*.jsonl"))
