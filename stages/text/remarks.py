@@ -123,8 +123,7 @@ _HASHTAGS = re.compile(r"(?:\s+#[A-Za-z]\w*){2,20}\Z")
 
 def without_preamble(text: str) -> str:
     """The text after "Sure!", "Here is the combined caption:" and headings of that kind."""
-    turns = list(_TURN.finditer(text))
-    if turns and _USER_TURN.match(text):
+    if _USER_TURN.match(text) and (turns := list(_TURN.finditer(text))):
         text = text[turns[-1].end() :]
     for rule in (_CODE_NAME, _TITLE, _ALOUD, _EXCLAMATION, _PREAMBLE, _FOREIGN_PREAMBLE):
         found = rule.match(text)
@@ -137,6 +136,8 @@ def without_preamble(text: str) -> str:
 def without_label(text: str) -> str:
     """The text after "Caption:", or after the last "Final caption:" of a model that thought
     aloud."""
+    if ":" not in text and "：" not in text and "\n" not in text:
+        return text  # no label is without
     late = list(_LATE_LABEL.finditer(text))
     if late and text[late[-1].end() :].strip():
         return text[late[-1].end() :]

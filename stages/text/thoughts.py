@@ -62,6 +62,8 @@ def without_thoughts(text: str) -> str:
     elif _PROCESS.match(text):
         ends = [found.end() for found in _CONCLUDES.finditer(text)]
         text = text[ends[-1] :] if ends else ""
+    if "<" not in text and "[" not in text and "◁" not in text:
+        return text  # every tag begins with one of these; most captions end here
     kept: list[str] = []
     position, thinking = 0, False
     for tag in _TAG.finditer(text):
@@ -81,6 +83,8 @@ def without_thoughts(text: str) -> str:
 
 def within_answer(text: str) -> str:
     """What stands in the last pair of answer tags or box, if there is one."""
+    if "<" not in text and "\\" not in text:
+        return text
     found = list(_ANSWER_OPENS.finditer(text))
     if not found:
         return text
