@@ -168,6 +168,7 @@ def _sounds(anchor: str) -> tuple[str, ...]:
     return tuple(_sound(word.text) for word in words(anchor))
 
 
+@lru_cache(maxsize=1 << 12)  # words come again and again
 def _sound(word: str) -> str:
     if not word.isascii():
         word = "".join(
