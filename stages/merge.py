@@ -17,6 +17,9 @@ from stages.text.words import sentences
 
 # Part of every merge's fingerprint: raise it when answers are judged or asked for otherwise.
 VERSION = 1
+# One thread judges at a time: two are no faster, and the thread that speaks to the server waits for
+# each that is at work.
+_JUDGING = threading.Lock()
 _WARM = 0.7  # what further candidates are asked at, at least: at 0 all would be alike
 
 
@@ -157,10 +160,11 @@ class Merge:
                 cost = self.options.cost(reply.prompt_tokens, reply.completion_tokens)
                 if cost:
                     self.spent["cost"] += cost  # type: ignore[assignment]  # money has fractions
-        return [
-            _Answer(reply, judge(reply.text, reply.finish, one.manual, one.draft, self._rules))
-            for reply, one in zip(replies, texts, strict=True)
-        ]
+        with _JUDGING:
+            return [
+                _Answer(reply, judge(reply.text, reply.finish, one.manual, one.draft, self._rules))
+                for reply, one in zip(replies, texts, strict=True)
+            ]
 
     def _shortened(self, texts: _Texts, temperature: float | None) -> _Answer:
         """Asked with less of the draft: the rules and the person's words stay whole. Raises TooLong

@@ -20,7 +20,7 @@ from stages.chat.trouble import span_of
 MOST = 64  # more threads were never faster
 _WORTH = 0.3  # of the gain that more requests would bring at best, for them to be worth it
 _SHRINK = 0.7
-_FEWEST, _STEADY, _RAREST = 8, 2, 16  # answers to judge by, and rounds of them
+_FEWEST, _STEADY, _RAREST = 4, 2, 16  # answers to judge by, and rounds of them
 _LATE = 4  # answers that take a quarter of the time-out: more at once would run into it
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _HASTY = 8  # times that one request comes back as soon as it is told
