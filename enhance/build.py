@@ -19,6 +19,7 @@ from stages.chat.model import ChatModel
 from stages.chat.server import Server
 from stages.clean import Clean
 from stages.dataset import Layout
+from stages.drafter import Drafter
 from stages.generate import Generate
 from stages.llm import Chat
 from stages.load import read
@@ -42,9 +43,15 @@ def build(
     store = Cache(layout, journal, writer, clean, config.cache.overwrite)
     until = config.run.until
 
+    drafters: dict[tuple[object, ...], Drafter] = {}
+
     @cache
-    def drafting(options: generate.Options) -> Generate | None:
-        return Generate(options, ranks.device, store.content) if options.generate else None
+    def drafting(options: generate.Options, rules: policy.Options) -> Generate | None:
+        if not options.generate:
+            return None
+        drafter = drafters.setdefault(options.of_model, options.drafter(ranks.device))
+        template, asked = _prompt(options.prompt), policy_of(rules)
+        return Generate(options, asked, rules.anchor, template, drafter, store.content)
 
     @cache
     def merging(options: llm.Options, rules: policy.Options, generating: generate.Options) -> Merge:
@@ -62,7 +69,10 @@ def build(
     def merging_of(concept: Concept) -> Stage:
         return merging(concept.merge, concept.policy, concept.generate)
 
-    stages = [_room("generated", concepts, lambda concept: drafting(concept.generate))]
+    def drafting_of(concept: Concept) -> Stage | None:
+        return drafting(concept.generate, concept.policy)
+
+    stages = [_room("generated", concepts, drafting_of)]
     if until == "generated" and stages == [None]:
         raise Fatal("--no_generate and --until generated leave nothing to do", 2)
     if until != "generated":
@@ -117,6 +127,15 @@ def _chat(
     served = {one.merge for one in concepts.all if serves(config, one.merge)}
     beside = [one for one in served if one.base_url == options.base_url or one.max_cost]
     return Server(options, config.key.reveal() if own else "", ranks.world * len(beside))
+
+
+def _prompt(text: str) -> str:
+    """What `--prompt` says, or what stands in the file that it names."""
+    try:
+        named = bool(text) and Path(text).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):  # too long to be a name, most often
+        named = False
+    return _text("--prompt", text) if named else text
 
 
 def _text(flag: str, file: str) -> str:

@@ -105,8 +105,9 @@ class Cache:
                 self._journal.published(self._layout.name(path))
                 return Decision("fresh", "up to date", Caption(decode(data)[0], "clean"), key=key)
             return Decision("run", "not made yet", key=key)
-        if record.key != key:
-            return Decision("run", f"{_changed(record.key, key)} changed", key=key)
+        changed = record.key != key and _changed(record.key, key)
+        if changed:
+            return Decision("run", f"{changed} changed", key=key)
         if record.failure:
             failure = Failure(output, record.failure, lasting=True)
             return Decision("failed", record.failure, failure=failure, key=key)
@@ -207,7 +208,7 @@ def with_caption(sample: Sample, output: str, caption: Caption) -> Sample:
 
 
 def _changed(old: str, new: str) -> str:
-    """The names of the parts in which two fingerprints differ."""
+    """The names of the parts in which a fingerprint differs from an older one."""
     before = dict(part.split("=", 1) for part in old.split())
     after = dict(part.split("=", 1) for part in new.split())
     return ", ".join(name for name, digest in after.items() if before.get(name) != digest)

@@ -170,10 +170,20 @@ def read_settings(path: Path, name: str) -> dict[str, Any] | None:
             if not exists(place):
                 raise Fatal(f"{name}: {key} {result[key]}: there is no such {what}", 2)
             result[key] = os.fspath(place)
+    if result.get("prompt") and _is_file(path.parent, result["prompt"]):
+        result["prompt"] = os.fspath(path.parent / Path(result["prompt"]).expanduser())
     for key in _MODELS:
         if result.get(key) and (path.parent / Path(result[key]).expanduser()).is_dir():
             result[key] = os.fspath(path.parent / Path(result[key]).expanduser())
     return result
+
+
+def _is_file(folder: Path, text: str) -> bool:
+    """Whether a prompt names a file; most are too long to."""
+    try:
+        return (folder / Path(text).expanduser()).is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _spelled(text: str) -> list[str]:

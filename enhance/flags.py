@@ -198,7 +198,9 @@ def _add(group: Any, option: Any, kind: Any) -> None:
     if kind == tuple[str, ...]:
         group.add_argument(f"--{option.name}", nargs="+", help=text, **metadata)
         return
-    if default not in ("", 0, MISSING):
+    if type(None) in typing.get_args(kind):  # nothing said is a value of its own
+        (kind,) = (one for one in typing.get_args(kind) if one is not type(None))
+    if default not in ("", 0, None, MISSING):
         text = f"{text} (default: {default})"
     if "least" in metadata:
         kind = _at_least(kind, metadata.pop("least"), metadata.pop("most", math.inf))

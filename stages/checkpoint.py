@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,40 @@ class Checkpoint:
         """The model's configuration. Raises Fatal with one clear line if it cannot be had."""
         import transformers
 
-        if not Path(self.source).is_dir():
+        if not self.local:
             log.debug("looking for %s on the Hugging Face hub", self.source)
         with self.errors():
             return transformers.AutoConfig.from_pretrained(self.source, **self.arguments)
+
+    @property
+    def local(self) -> bool:
+        """True for a folder, False for what is looked up on the hub."""
+        return Path(self.source).is_dir()
+
+    def described(self) -> Mapping[str, Any]:
+        """What stands in its config.json: enough to know its type, whatever code it needs. Raises
+        Fatal with one clear line if it cannot be had."""
+        if self.local:
+            try:
+                text = (Path(self.source) / "config.json").read_bytes()
+                own: dict[str, Any] = json.loads(text)
+                return own
+            except (OSError, ValueError) as error:
+                raise Fatal(f"model {self.source}: no usable config.json ({error})") from None
+        with self.errors():
+            from transformers import PretrainedConfig
+
+            found: dict[str, Any]
+            found, _ = PretrainedConfig.get_config_dict(self.source, revision=self.revision)
+            return found
+
+    @property
+    def gone(self) -> bool:
+        """True for a folder that is not there."""
+        looks_like_path = (
+            self.source.startswith((".", "~", os.sep)) or self.source.count("/") > 1
+        ) and not self.source.startswith(("http:", "https:"))
+        return looks_like_path and not self.local
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -46,13 +77,10 @@ class Checkpoint:
     def errors(self) -> Iterator[None]:
         """Turns the many ways in which loading fails into one line that says what to do."""
         _quiet()
-        looks_like_path = (
-            self.source.startswith((".", "~", os.sep)) or self.source.count("/") > 1
-        ) and not self.source.startswith(("http:", "https:"))
-        if looks_like_path and not Path(self.source).is_dir():
+        if self.gone:
             # transformers would call it an invalid repository id.
             raise Fatal(f"model {self.source}: there is no such folder")
-        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.source) and not Path(self.source).is_dir():
+        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.source) and not self.local:
             raise Fatal(f"model {self.source!r} is neither a folder nor a model id like owner/name")
         try:
             yield
@@ -62,8 +90,8 @@ class Checkpoint:
             first = next((line for line in str(error).splitlines() if line.strip()), repr(error))
             if "trust_remote_code" in str(error):
                 first = (
-                    "it brings its own Python code. Read that code, then allow it to run with "
-                    "--trust_remote_code"
+                    "it brings its own Python code, which could do anything on this machine. Read "
+                    "that code, then allow it to run with --trust_remote_code"
                 )
             raise Fatal(f"cannot load model {self.source}: {first}") from error
 
@@ -96,6 +124,9 @@ def generate(model: Any, **arguments: Any) -> torch.Tensor:
             return tokens
         except torch.OutOfMemoryError:
             pass  # raised anew below: this traceback would keep the batch's tensors alive
+        except RuntimeError as error:  # so says a CPU, and Apple's GPU
+            if not re.search("out of memory|not enough memory|can't allocate memory", str(error)):
+                raise
     free_memory()
     raise MemoryError(f"a batch does not fit into the memory of {model.device}")
 

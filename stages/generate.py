@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 
-from stages.captioners import Answer, Captioner, Settings, family_of, stand_in
-from stages.checkpoint import Checkpoint, free_memory
+from stages.captioners import AUTO, Answer, Attempt, Captioner, Request, Settings, names
+from stages.drafter import Drafter
+from stages.joy import LENGTHS, Wish
 from stages.media import open_image
+from stages.policy import Policy
 from stages.sample import Caption, Problem, Sample, fingerprint
+from stages.template import render_text, unfenced
 from stages.text import not_a_caption
 
 # Images per batch. A GPU that cannot hold 16 halves the batch by itself.
@@ -33,9 +36,61 @@ class Options:
     revision: str = field(
         default="main", metadata={"help": "the captioner's branch, tag or commit"}
     )
+    captioner: str = field(
+        default=AUTO,
+        metadata={
+            "help": "how the model is asked; auto goes by its own type (enhance captioners)",
+            "choices": (AUTO, *names()),
+        },
+    )
     prompt: str = field(
         default="",
-        metadata={"help": "what to ask the captioner (default: <MORE_DETAILED_CAPTION>)"},
+        metadata={
+            "help": "what to ask the captioner, or a file of it; it may use {{ manual }}, "
+            "{{ anchor }}, {{ name }}, {{ folder }} (default: as the LoRA type needs it)",
+            "metavar": "TEXT|FILE",
+        },
+    )
+    caption_type: str = field(
+        default="",
+        metadata={
+            "help": "JoyCaption's kind of caption: Descriptive, Straightforward, "
+            '"Danbooru tag list" …',
+            "metavar": "TYPE",
+        },
+    )
+    caption_length: str = field(
+        default="",
+        metadata={"help": f"its length: {', '.join(LENGTHS)}, or in words", "metavar": "LENGTH"},
+    )
+    extra_options: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "what it is told besides: lighting, no_mood …", "metavar": "OPTION"},
+    )
+    name_input: str = field(
+        default="", metadata={"help": "how it calls the person in the picture", "metavar": "NAME"}
+    )
+    temperature: float | None = field(
+        default=None,
+        metadata={
+            "help": "of the draft; 0 gives the likeliest one (default: as the model's authors say)",
+            "metavar": "T",
+            "least": 0,
+            "most": 2,
+        },
+    )
+    top_p: float | None = field(
+        default=None,
+        metadata={
+            "help": "sample from so much of the likeliest",
+            "metavar": "P",
+            "least": 0,
+            "most": 1,
+        },
+    )
+    top_k: int | None = field(
+        default=None,
+        metadata={"help": "sample from the K likeliest tokens", "metavar": "K", "least": 0},
     )
     dtype: str = field(
         default="auto",
@@ -43,6 +98,24 @@ class Options:
             "help": "precision of the models",
             "choices": ("auto", "bfloat16", "float16", "float32"),
         },
+    )
+    quantize: str = field(
+        default="none",
+        metadata={
+            "help": "load the captioner's language part in fewer bits, by bitsandbytes",
+            "choices": ("none", "8bit", "4bit"),
+        },
+    )
+    attn_implementation: str = field(
+        default="",
+        metadata={
+            "help": "sdpa, eager, flash_attention_2 … (default: transformers')",
+            "metavar": "NAME",
+        },
+    )
+    compile: bool = field(
+        default=False,
+        metadata={"help": "compile the captioner: slow to start, faster on long runs on a GPU"},
     )
     batch_size: int = field(
         default=0,
@@ -53,11 +126,41 @@ class Options:
         },
     )
     max_new_tokens: int = field(
-        default=512, metadata={"help": "longest draft, in tokens", "metavar": "N", "least": 1}
+        default=512,
+        metadata={
+            "help": "longest draft, in tokens; one that needs more is asked for once again with "
+            "twice as many",
+            "metavar": "N",
+            "least": 1,
+        },
     )
     trust_remote_code: bool = field(
         default=False, metadata={"help": "let the model's repository run its own Python code"}
     )
+
+    def drafter(self, device: Callable[[], str]) -> Drafter:
+        """The captioner that these name; `device` says where models go."""
+        return Drafter(
+            *(self.model_id, self.revision, self.trust_remote_code, self.captioner),
+            settings=lambda: Settings(device(), **{name: getattr(self, name) for name in _LOADED}),
+            device=device,
+        )
+
+    @property
+    def of_model(self) -> tuple[object, ...]:
+        """What two drafts must agree in to come from one loaded captioner."""
+        own = ("model_id", "revision", "trust_remote_code", "captioner")
+        return tuple(getattr(self, name) for name in (*own, *_LOADED))
+
+    @property
+    def wish(self) -> Wish:
+        return Wish(self.caption_type, self.caption_length, self.extra_options, self.name_input)
+
+
+# What the captioner is told when it is loaded.
+_LOADED = tuple(setting.name for setting in fields(Settings) if setting.name != "device")
+# Settings besides dtype and max_new_tokens that change a draft.
+_TELLING = ("temperature", "top_p", "top_k", "quantize")
 
 
 class Generate:
@@ -67,68 +170,140 @@ class Generate:
     workers = 2  # one batch in the model while the next is decoded
 
     def __init__(
-        self, options: Options, device: Callable[[], str], content: Callable[[Path], str]
+        self,
+        options: Options,
+        policy: Policy,
+        anchor: str,
+        template: str,
+        drafter: Drafter,
+        content: Callable[[Path], str],
     ) -> None:
-        """`device` says where models go; `content` is a digest of a media file's bytes."""
+        """`template` is the text of `--prompt`, "" for the captioner's own; `drafter` that of
+        `options`, perhaps shared; `content` is a digest of a media file's bytes."""
         self._options = options
-        self._device = device
+        self._policy = policy
+        self._anchor = anchor
+        self._template = template
+        self._drafter = drafter
         self._content = content
-        self._checkpoint = Checkpoint(
-            os.path.expanduser(stand_in(options.model_id)),
-            options.revision,
-            options.trust_remote_code,
-        )
-        self._captioner: Captioner | None = None
-        self._loading = threading.Lock()
         self.batch_size = options.batch_size
         self.spent: Counter[str] = Counter()
+        self._counting = threading.Lock()
+        self._checked = False
 
     def key(self, sample: Sample) -> str:
+        told = {name: getattr(self._options, name) for name in _TELLING}
+        default = {one.name: one.default for one in fields(Options)}
+        checkpoint = self._drafter.checkpoint
         return fingerprint(
             media=self._content(sample.media),
-            model=(self._checkpoint.source, self._checkpoint.revision),
-            prompt=self._options.prompt,
-            settings=(self._options.dtype, self._options.max_new_tokens),
+            model=(checkpoint.source, checkpoint.revision),
+            settings=(
+                *(self._options.dtype, self._options.max_new_tokens),
+                *((name, value) for name, value in told.items() if value != default[name]),
+            ),
+            **self._wording(sample),
         )
 
     @property
     def notice(self) -> str:
         """What to tell the user about the model, if it is not the one they named."""
-        asked, used = self._options.model_id, self._checkpoint.source
+        asked, used = self._drafter.asked, self._drafter.checkpoint.source
         return f"{asked} is loaded as {used}, its native version" if used != asked else ""
 
     def prepare(self) -> None:
-        """Raises Fatal if the model cannot be had or no captioner takes it."""
-        family_of(self._checkpoint)
+        """Raises Fatal if the model cannot be had, no captioner takes it, or the prompt is none."""
+        _ = self._default if not self._template else self._drafter.family
         if not self.batch_size:
-            self.batch_size = BATCH_SIZES.get(self._device().partition(":")[0], 4)
+            self.batch_size = BATCH_SIZES.get(self._drafter.device().partition(":")[0], 4)
 
     def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
         """Raises Unusable for an image that cannot be read, MemoryError for too large a batch."""
-        captioner = self._load()
-        answers = captioner([open_image(sample.media, captioner.size) for sample in batch])
+        captioner = self._drafter.load()
+        requests = [
+            Request(open_image(sample.media, captioner.size), self._prompt(sample))
+            for sample in batch
+        ]
+        if not self._checked:  # a prompt that no picture would do with is told at once
+            captioner.check(requests[0].prompt)
+            self._checked = True
+        answers = self._asked(captioner, requests, Attempt())
+        self._ask_again(captioner, requests, answers)
+        origin = self._drafter.checkpoint.source
         return [
-            Caption(answer.text, self._checkpoint.source, answer.finish, _problems(answer))
-            for answer in answers
+            Caption(answer.text, origin, answer.finish, _problems(answer)) for answer in answers
         ]
 
     def close(self) -> None:
-        with self._loading:
-            if self._captioner is not None:
-                self._captioner = None
-                free_memory()
+        self._drafter.close()
 
-    def _load(self) -> Captioner:
-        with self._loading:
-            if self._captioner is None:
-                settings = Settings(
-                    device=self._device(),
-                    dtype=self._options.dtype,
-                    prompt=self._options.prompt,
-                    max_new_tokens=self._options.max_new_tokens,
-                )
-                self._captioner = family_of(self._checkpoint).Captioner(self._checkpoint, settings)
-            return self._captioner
+    def _ask_again(
+        self, captioner: Captioner, requests: Sequence[Request], answers: list[Answer]
+    ) -> None:
+        """Once for each answer that runs in circles, or was cut off; what is no better stays."""
+        for place_of, attempt in (
+            (_circles, Attempt(otherwise=True)),
+            (_cut_off, Attempt(room=2)),
+        ):
+            weak = [place for place, answer in enumerate(answers) if place_of(answer)]
+            if not weak:
+                continue
+            try:
+                again = self._asked(captioner, [requests[place] for place in weak], attempt)
+            except MemoryError:  # of twice the length; the first answers are there
+                continue
+            better = 0
+            for place, answer in zip(weak, again, strict=True):
+                if not place_of(answer) and not not_a_caption(answer.text):
+                    answers[place] = answer
+                    better += 1
+            with self._counting:
+                self.spent.update(repairs=len(weak), repaired=better)
+
+    def _asked(
+        self, captioner: Captioner, requests: Sequence[Request], attempt: Attempt
+    ) -> list[Answer]:
+        answers = captioner(requests, attempt)
+        with self._counting:
+            self.spent.update(
+                completion_tokens=sum(answer.tokens for answer in answers),
+                padding_tokens=sum(answer.padding for answer in answers),
+            )
+        return answers
+
+    def _prompt(self, sample: Sample) -> str:
+        """What is asked about a sample. Raises Fatal for a template that cannot be rendered."""
+        if not self._template:
+            return self._default
+        return render_text(
+            self._template,
+            name=sample.media.stem,
+            folder=sample.media.parent.name,
+            manual=unfenced(sample.manual.text) if sample.manual else "",
+            anchor=self._anchor,
+        )
+
+    def _wording(self, sample: Sample) -> dict[str, object]:
+        """What is asked, told without the hub. Nothing of a model whose folder is gone: what cannot
+        be told is not held against a draft."""
+        if self._template or self._drafter.known:
+            return {"prompt": self._prompt(sample)}
+        if self._drafter.checkpoint.gone:
+            return {}
+        return {"prompt": (self._policy.draft(), self._options.wish)}
+
+    @cached_property
+    def _default(self) -> str:
+        return self._drafter.family.prompt(self._policy, self._options.wish)
+
+
+def _circles(answer: Answer) -> bool:
+    lost = not_a_caption(answer.text)
+    return lost is not None and lost.label == "loop"
+
+
+def _cut_off(answer: Answer) -> bool:
+    return answer.finish == "length" and not _circles(answer)
 
 
 def _problems(answer: Answer) -> tuple[Problem, ...]:
@@ -137,5 +312,6 @@ def _problems(answer: Answer) -> tuple[Problem, ...]:
     if lost:
         return (lost,)
     if answer.finish == "length":
-        return (Problem("truncated", False, message="the draft was cut off at --max_new_tokens"),)
+        message = "the draft was cut off at twice --max_new_tokens"
+        return (Problem("truncated", False, message=message),)
     return ()

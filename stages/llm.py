@@ -28,9 +28,14 @@ class Options:
             "without a server a Hugging Face id or folder"
         },
     )
-    temperature: float = field(
+    merge_temperature: float = field(
         default=0.0,
-        metadata={"help": "0 gives the likeliest caption", "metavar": "T", "least": 0, "most": 2},
+        metadata={
+            "help": "of the merge; 0 gives the likeliest caption",
+            "metavar": "T",
+            "least": 0,
+            "most": 2,
+        },
     )
     max_tokens: int = field(
         default=512,

@@ -13,6 +13,7 @@ from stages.policy import Options as PolicyOptions
 from stages.policy import Policy
 from stages.sample import Caption, Problem, Sample, Unusable, fingerprint
 from stages.template import unfenced
+from stages.text import whole
 from stages.text.words import sentences
 
 # Part of every merge's fingerprint: raise it when answers are judged or asked for otherwise.
@@ -69,7 +70,7 @@ class Merge:
             prompt=(self._policy.wording, self._system),
             model=self._chat.name,
             settings=(
-                *(self.options.temperature, self.options.max_tokens),
+                *(self.options.merge_temperature, self.options.max_tokens),
                 *(self.options.candidates, self.options.repair, self.options.reasoning_effort),
             ),
             judge=VERSION,
@@ -105,7 +106,7 @@ class Merge:
             weak = [place for place, answer in enumerate(best) if answer.verdict.weight]
             if not weak:
                 break
-            warmth = max(self.options.temperature, _WARM)
+            warmth = max(self.options.merge_temperature, _WARM)
             again = [texts[place] for place in weak]
             others = self._ask(again, [self._messages(one) for one in again], warmth)
             for place, other in zip(weak, others, strict=True):
@@ -182,7 +183,9 @@ class Merge:
         return answer
 
     def _texts(self, sample: Sample) -> _Texts:
-        manual, draft = unfenced(_text(sample.manual)), unfenced(_text(sample.generated))
+        manual, draft = unfenced(_text(sample.manual)), _text(sample.generated)
+        if sample.generated:
+            draft = unfenced(whole(draft, sample.generated.finish))
         if not manual and not draft:
             lost = sample.generated.problems if sample.generated else ()
             why = f" ({lost[0].message})" if lost else ""

@@ -139,6 +139,10 @@ class Policy:
         texts = {"manual": unfenced(manual), "draft": unfenced(draft)}
         return render(self.lora_type, self.folders, "user", policy=self, anchor=anchor, **texts)
 
+    def draft(self) -> str:
+        """What a vision model is asked that takes a question in words."""
+        return render("draft", self.folders, "draft", policy=self)
+
     def repair(self, anchor: str, problems: Sequence[Problem], usable: bool) -> str:
         """What is wrong with an answer; `usable`: it was a caption, and stands in the talk."""
         values = {"policy": self, "anchor": anchor, "problems": problems, "usable": usable}

@@ -29,6 +29,15 @@ def render(lora_type: str, folders: tuple[str, ...], message: str, **values: obj
         raise Fatal(f"prompt template {name}, {message} message: {error}") from None
 
 
+def render_text(source: str, **values: object) -> str:
+    """A user's own text, itself a template. Raises Fatal, status 2, for a broken one."""
+    try:
+        return _environment(()).from_string(source).render(**values).strip()
+    except TemplateError as error:
+        names = ", ".join(values)
+        raise Fatal(f"--prompt: {error} (what a template may use: {names})", 2) from None
+
+
 def unfenced(caption: str) -> str:
     """A caption that cannot end its own fence, or its turn, and speak as instructions."""
     while (bare := _FENCE.sub("", caption)) != caption:  # one within another leaves a third

@@ -267,7 +267,7 @@ def test_a_dry_run_tells_concepts_and_plans_by_them(
         ("config = 'x.yaml'", "cannot name another one"),
         ("lora_type = 'hobby'", "'hobby' is none of"),
         ("allow = ['hairs']", "hairs"),
-        ("temperature = 9", "temperature"),
+        ("merge_temperature = 9", "merge_temperature"),
         ("max_sentences = 'few'", "few"),
         ("rules = 'nowhere.txt'", "there is no such file"),
         ("prompts_dir = 'nowhere'", "there is no such folder"),

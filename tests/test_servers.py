@@ -45,7 +45,7 @@ def test_a_request_holds_model_messages_temperature_and_limit_and_nothing_else(
     notes: Path,
 ) -> None:
     with ChatServer(answer) as server:
-        assert merge_on(server.url, notes, "--temperature", "0.25", "--max_tokens", "77") == 0
+        assert merge_on(server.url, notes, "--merge_temperature", "0.25", "--max_tokens", "77") == 0
         for body in server.requests:
             assert set(body) == {"model", "messages", "temperature", "max_tokens"}
             assert (body["model"], body["temperature"], body["max_tokens"]) == ("tiny", 0.25, 77)

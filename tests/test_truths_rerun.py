@@ -87,7 +87,7 @@ def test_another_revision_reruns_drafts(few: Path, server: ChatServer) -> None:
 
 @pytest.mark.parametrize(
     "flags",
-    [["--temperature", "0.5"], ["--model", "other"], ["--max_tokens", "99"]],
+    [["--merge_temperature", "0.5"], ["--model", "other"], ["--max_tokens", "99"]],
     ids=lambda flags: flags[0],
 )
 def test_another_chat_setting_reruns_merges(

@@ -1,8 +1,9 @@
 """The captioners: one file per model family. The folder is the registry; a new file is a choice.
 
-A captioner file has a docstring, `TYPES` (the `model_type`s of its models), `STAND_INS` (model ids
-that are loaded from another repository), `PROMPT` (its default) and `class Captioner`. Heavy
-imports wait inside `__init__`, so that listing the folder costs nothing.
+A captioner file has a docstring, `TYPES` (the types of its models, see `types_of`), `STAND_INS`
+(model ids that are loaded from another repository), `MODELS` (what `enhance captioners` tells of
+them), `prompt` (what it is asked by default) and `class Captioner`. Heavy imports wait inside
+`__init__`, so that listing the folder costs nothing.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from PIL import Image
 
 from stages.checkpoint import Checkpoint
+from stages.joy import Wish
+from stages.policy import Policy
 from stages.sample import Fatal
+
+AUTO = "auto"
+# Takes what no family claims.
+ANY = "image_text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +33,64 @@ class Settings:
 
     device: str
     dtype: str = "auto"
-    prompt: str = ""  # "": the captioner's own PROMPT
     max_new_tokens: int = 512
+    temperature: float | None = None  # None: as the family's authors advise; 0: no sampling
+    top_p: float | None = None
+    top_k: int | None = None
+    quantize: str = "none"  # or "8bit", "4bit"
+    attn_implementation: str = ""  # "": the one that transformers takes
+    compile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One picture and what is asked about it."""
+
+    image: Image.Image  # upright, RGB
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How it is asked: at first plainly, again with more room or by other settings."""
+
+    room: int = 1  # times `max_new_tokens`
+    otherwise: bool = False  # the first answer ran in circles
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One draft. `finish` is "stop", or "length" if the model ran into `max_new_tokens`."""
+    """One draft. `finish` is "stop", or "length" if the model ran into its token limit."""
 
     text: str
     finish: str
+    tokens: int = 0  # that stand in the text
+    padding: int = 0  # that were generated beside it, since the batch's longest answer took longer
 
 
 class Captioner(Protocol):
-    """Drafts captions for batches of images. Safe to call from two threads at once."""
+    """Drafts captions for batches of pictures. Safe to call from two threads at once."""
 
-    size: tuple[int, int]  # (width, height) in pixels that the model looks at
+    # (width, height) in pixels that the model looks at, at least; None: the whole picture.
+    size: tuple[int, int] | None
 
-    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None: ...
-    def __call__(self, images: Sequence[Image.Image]) -> list[Answer]: ...
+    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
+        """Loads the model. Raises Fatal if it cannot be."""
+
+    def check(self, prompt: str) -> None:
+        """Raises Fatal if the model does not take the prompt."""
+
+    def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
+        """One answer each, in order. Raises MemoryError for too large a batch."""
+        ...
+
+
+class Model(NamedTuple):
+    """A model of a family, as `enhance captioners` lists it."""
+
+    name: str
+    memory: str  # that a batch of one takes, in bfloat16
+    licence: str
 
 
 class Family(Protocol):
@@ -52,15 +98,32 @@ class Family(Protocol):
 
     TYPES: frozenset[str]
     STAND_INS: Mapping[str, str]
-    PROMPT: str
+    MODELS: Sequence[Model]
     Captioner: type[Captioner]
+
+    def prompt(self, policy: Policy, wish: Wish) -> str:
+        """What the model is asked where the user says nothing else. Raises Fatal, status 2, for a
+        wish that its models cannot be told."""
+        ...
+
+
+def names() -> tuple[str, ...]:
+    """The captioners, without importing them."""
+    return tuple(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def families() -> Iterator[tuple[str, Family]]:
     """Every captioner file by name. An ImportError inside one surfaces as itself."""
-    for module in pkgutil.iter_modules(__path__):
-        family: ModuleType = importlib.import_module(f"{__name__}.{module.name}")
-        yield module.name, cast(Family, family)
+    for name in names():
+        yield name, family_named(name)
+
+
+def family_named(name: str) -> Family:
+    """Raises Fatal if there is no such file."""
+    if name not in names():
+        raise Fatal(f"--captioner {name} is none of {AUTO}, {', '.join(names())}", 2)
+    module: ModuleType = importlib.import_module(f"{__name__}.{name}")
+    return cast(Family, module)
 
 
 def stand_in(model_id: str) -> str:
@@ -71,15 +134,58 @@ def stand_in(model_id: str) -> str:
     return model_id
 
 
-def family_of(checkpoint: Checkpoint) -> Family:
-    """The captioner for a checkpoint, by its own `model_type`. Raises Fatal if there is none."""
-    model_type = str(checkpoint.config().model_type)
-    known: list[str] = []
-    for _, family in families():
-        if model_type in family.TYPES:
-            return family
-        known += sorted(family.TYPES)
+def family_of(checkpoint: Checkpoint, captioner: str = AUTO) -> Family:
+    """The captioner for a checkpoint: the one that is named, else the one whose own its type is.
+
+    Raises Fatal if there is none.
+    """
+    known = known_family(checkpoint, captioner)
+    if known:
+        return known
+    config = checkpoint.described()
+    family = _claiming(config)
+    if family:
+        return family
+    if _shows_pictures(config):
+        return family_named(ANY)
+    listed = ", ".join(model.name for _, family in families() for model in family.MODELS)
     raise Fatal(
-        f"model {checkpoint.source} is of type {model_type!r}; "
-        f"the captioners here take: {', '.join(known)}"
+        f"model {checkpoint.source} is of type {config.get('model_type')!r}, which takes no "
+        f"picture and text together; some that do: {listed}"
     )
+
+
+def known_family(checkpoint: Checkpoint, captioner: str = AUTO) -> Family | None:
+    """The captioner as far as it shows without the hub: by name, a listed model, or a folder."""
+    if captioner != AUTO:
+        return family_named(captioner)
+    for _, family in families():
+        if any(checkpoint.source == model.name for model in family.MODELS):
+            return family
+    return _claiming(checkpoint.described()) if checkpoint.local else None
+
+
+def _claiming(config: Mapping[str, Any]) -> Family | None:
+    for kind in types_of(config):
+        for _, family in families():
+            if kind in family.TYPES:
+                return family
+    return None
+
+
+def types_of(config: Mapping[str, Any]) -> Iterator[str]:
+    """What a model is by its own config.json, the most telling first: its type with those of its
+    vision and text parts, as in "llava/siglip_vision_model/llama", and its type alone."""
+    own = str(config.get("model_type", ""))
+    parts = (config.get(name) or {} for name in ("vision_config", "text_config"))
+    yield "/".join((own, *(str(part.get("model_type", "")) for part in parts)))
+    yield own
+
+
+def _shows_pictures(config: Mapping[str, Any]) -> bool:
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NATIVE,
+    )
+
+    own = config.get("auto_map") or {}
+    return config.get("model_type") in NATIVE or "AutoModelForImageTextToText" in own

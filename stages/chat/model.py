@@ -67,7 +67,7 @@ class ChatModel:
         self, conversations: Sequence[Conversation], temperature: float | None = None
     ) -> list[Reply]:
         """One reply per conversation, in order. Raises MemoryError for too large a batch."""
-        warmth = self._options.temperature if temperature is None else temperature
+        warmth = self._options.merge_temperature if temperature is None else temperature
         self._load()
         prompts = [self._render(conversation) for conversation in conversations]
         # The template has written its own special tokens: a second BOS would spoil the answer.

@@ -92,7 +92,7 @@ class Server:
     ) -> list[Reply]:
         """One reply each. Raises Fatal for a bad key, an unknown model, a lost server, a quota
         that is spent; RuntimeError for what costs one file; TooLong for a full context."""
-        warmth = self._options.temperature if temperature is None else temperature
+        warmth = self._options.merge_temperature if temperature is None else temperature
         return [self._counted(conversation, warmth) for conversation in conversations]
 
     def tokens(self, texts: Sequence[str]) -> list[int] | None:

@@ -20,6 +20,7 @@ from stages.text.normalise import normalise
 from stages.text.omit import without_omitted
 from stages.text.peel import LONGEST, peel
 from stages.text.reject import cut_off, no_caption
+from stages.text.thoughts import without_thoughts
 from stages.text.unrelated import unrelated
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "not_a_caption",
     "trace",
     "unrelated",
+    "whole",
 ]
 
 # Part of every final's fingerprint: raise it when the same caption would come out otherwise.
@@ -122,6 +124,16 @@ def not_a_caption(raw: str, finish: str | None = None) -> Problem | None:
         return lost
     _, cut = cut_off(text, finish)
     return Problem("truncated", True, message="cut off at the token limit") if cut else None
+
+
+def whole(raw: str, finish: str | None) -> str:
+    """A draft without its thinking and, if it hit the token limit, without what the limit cut: the
+    last sentence, or the last item of a list; "" if nothing whole is left."""
+    text = without_thoughts(raw).strip()
+    kept, cut = cut_off(text, finish)
+    if kept is None and cut:
+        return text.rpartition(", ")[0]
+    return kept or ""
 
 
 def check(

@@ -1,0 +1,222 @@
+"""A vision-language model of transformers at work on one device, whichever its family."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from PIL import Image
+
+from stages.captioners import Answer, Attempt, Request, Settings
+from stages.checkpoint import Checkpoint, generate, torch_dtype
+from stages.sample import Fatal
+
+log = logging.getLogger(__name__)
+
+_WARM, _PENALTY = 0.7, 1.15  # of an answer that is asked for anew, since the first ran in circles
+
+
+class VisionLanguageModel:
+    """Processor and model, loaded; batches of inputs to answers."""
+
+    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
+        """Loads both. Raises Fatal if they cannot be."""
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        self.settings = settings
+        dtype = torch_dtype(settings.dtype, settings.device)
+        more: dict[str, Any] = {}
+        if settings.attn_implementation:
+            more["attn_implementation"] = settings.attn_implementation
+        if settings.quantize != "none":
+            more["quantization_config"] = _quantized(checkpoint, settings.quantize, dtype)
+        # One batch in the model at a time; the next one is decoded and prepared meanwhile. Always
+        # in the same thread: each thread that computes on the CPU gets a team of helpers of its
+        # own, and two teams on the same cores halve the speed of small models.
+        self._turns = ThreadPoolExecutor(1, "model")
+        with checkpoint.errors():
+            self.processor = AutoProcessor.from_pretrained(
+                checkpoint.source, backend="pil", **checkpoint.arguments
+            )
+            loading = self._turns.submit(
+                AutoModelForImageTextToText.from_pretrained,
+                checkpoint.source,
+                dtype=dtype,
+                device_map={"": settings.device},
+                **more,
+                **checkpoint.arguments,
+            )
+            self.model = loading.result().eval()
+        self._dtype = dtype
+        self.tokenizer = getattr(self.processor, "tokenizer", self.processor)
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        # Encoder-decoders read the prompt apart from the answer, and have a last position.
+        self._apart = bool(getattr(self.model.config, "is_encoder_decoder", False))
+        self._longest = self._positions() if self._apart else None
+        if not self._apart:
+            # Right of a shorter prompt a model would go on from the padding: nonsense.
+            self.tokenizer.padding_side = "left"
+        marks = [str(one) for one in self.tokenizer.added_tokens_decoder.values() if one.special]
+        self._marks = re.compile("|".join(map(re.escape, marks))) if marks else None
+        if settings.compile:
+            self._compile()
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) in pixels that the model looks at, None if that depends on the image."""
+        size = getattr(self.processor.image_processor, "size", None) or {}
+        if "height" in size and "width" in size:
+            return size["width"], size["height"]
+        return None
+
+    def plain(self, prompt: str) -> str:
+        """A prompt without the model's own marks: a caption that holds "<image>" would show it one
+        picture too many."""
+        return self._marks.sub("", prompt) if self._marks else prompt
+
+    def conversations(self, requests: Sequence[Request]) -> Any:
+        """Each request as a user's turn of one picture and one text, by the model's own chat
+        template; the processor's output."""
+        conversations = [
+            [{"role": "user", "content": [_shown(one.image), _said(self.plain(one.prompt))]}]
+            for one in requests
+        ]
+        return self.processor.apply_chat_template(
+            conversations,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True},
+        )
+
+    def check(self, prompt: str) -> None:
+        """Raises Fatal if the model's chat template takes no picture with a text."""
+        blank = Image.new("RGB", self.size or (64, 64))
+        try:
+            self.conversations([Request(blank, prompt)])
+        except Exception as error:  # templates and processors raise whatever they like
+            raise Fatal(
+                f"this model's chat template takes no picture and text together ({error}): take "
+                "another --model_id, or name its --captioner"
+            ) from None
+
+    def answers(
+        self,
+        inputs: Any,
+        attempt: Attempt,
+        advised: Mapping[str, float] | None = None,
+        **how: Any,
+    ) -> list[Answer]:
+        """One answer for each row of `inputs`, the processor's output.
+
+        `advised` are the sampling settings (temperature, top_p) of the family's authors; `how` goes
+        to `generate` as it is. Raises MemoryError for too large a batch.
+        """
+        limit = self.settings.max_new_tokens * attempt.room
+        if self._longest is not None:
+            limit = min(limit, self._longest)
+        arguments = {"max_new_tokens": limit, **self._sampling(attempt, advised or {}), **how}
+        tokens = self._turns.submit(self._generate, inputs, arguments).result()
+        # The first column of an encoder-decoder's is its start token, which may be its end token.
+        rows = tokens[:, 1 if self._apart else inputs["input_ids"].shape[1] :]
+        texts = self.processor.batch_decode(rows, skip_special_tokens=True)
+        return [self._answer(*one, limit) for one in zip(texts, rows.tolist(), strict=True)]
+
+    def _generate(self, inputs: Any, arguments: Mapping[str, Any]) -> Any:
+        inputs = inputs.to(self.model.device, self._dtype)
+        return generate(self.model, **inputs, **arguments)
+
+    def _answer(self, text: str, row: Sequence[int], limit: int) -> Answer:
+        ends = self._ends()
+        end = next((place for place, token in enumerate(row) if token in ends), None)
+        if end is None or (self._apart and end + 1 == limit):
+            # An end in the last possible place may have been forced there (forced_eos_token_id).
+            return Answer(text.strip(), "length", len(row), 0)
+        return Answer(text.strip(), "stop", end + 1, len(row) - end - 1)
+
+    def _ends(self) -> frozenset[int]:
+        end = self.model.generation_config.eos_token_id
+        return frozenset(end if isinstance(end, list) else [end])
+
+    def _sampling(self, attempt: Attempt, advised: Mapping[str, float]) -> dict[str, Any]:
+        """What `generate` is told of sampling: nothing is left to the published configuration."""
+        mine = self.settings
+        warmth = advised.get("temperature", 0.0) if mine.temperature is None else mine.temperature
+        if attempt.otherwise:
+            warmth = max(warmth, _WARM)
+        if not warmth:
+            return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        result = {
+            "do_sample": True,
+            "temperature": warmth,
+            "top_p": advised.get("top_p") if mine.top_p is None else mine.top_p,
+            "top_k": mine.top_k or None,
+        }
+        return {**result, "repetition_penalty": _PENALTY} if attempt.otherwise else result
+
+    def _positions(self) -> int | None:
+        inner = self.model.config.get_text_config(decoder=True)
+        longest = getattr(inner, "max_position_embeddings", None)
+        return int(longest) - 2 if longest else None
+
+    def _compile(self) -> None:
+        if self._apart or self.model.device.type == "cpu":
+            log.info("--compile does nothing for this model on %s", self.model.device)
+            return
+        # With a cache of fixed size transformers compiles the step of one token by itself.
+        self.model.generation_config.cache_implementation = "static"
+
+
+def _shown(image: Image.Image) -> dict[str, Any]:
+    return {"type": "image", "image": image}
+
+
+def _said(prompt: str) -> dict[str, Any]:
+    return {"type": "text", "text": prompt}
+
+
+def _quantized(checkpoint: Checkpoint, wish: str, dtype: Any) -> Any:
+    """The configuration for bitsandbytes. Raises Fatal if it is not installed."""
+    from transformers import BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise Fatal(
+            f'--quantize {wish} needs bitsandbytes: pip install "enhance-captions[quantize]"'
+        )
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of every matrix it casts
+    kept = kept_whole(checkpoint)
+    if wish == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_use_double_quant=True,
+        llm_int8_skip_modules=kept,
+    )
+
+
+def kept_whole(checkpoint: Checkpoint) -> list[str]:
+    """The modules that are not quantized: everything but the language model, since vision towers
+    suffer most and weigh least; and the head, which a list of ours would else unprotect.
+
+    The names are anchored at the start: "vision_tower" alone would match nothing, silently
+    (transformers 5, `should_convert_module`).
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    with checkpoint.errors(), torch.device("meta"):
+        empty = AutoModelForImageTextToText.from_config(
+            checkpoint.config(), trust_remote_code=checkpoint.trust_remote_code
+        )
+    outer = [name for name, _ in empty.named_children() if name != "model"]
+    inner = getattr(empty, "model", None)
+    parts = [] if inner is None else [name for name, _ in inner.named_children()]
+    return [*(f"model.{name}" for name in parts if name != "language_model"), *outer]
