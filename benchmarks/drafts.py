@@ -1,10 +1,14 @@
-"""Drafting: `enhance --until generated` beside two plain loops over the same model and files.
+"""Drafting: `enhance --until generated` beside plain loops over the same model and files.
 
     python benchmarks/drafts.py --count 600 --batch_size 16
 
-One run times all three in turn, several times, and prints the medians and their ratios: one image
-at a time, as older scripts do it; decode, preprocess and generate in one plain loop of batches; and
-this program, with its scan, journal and atomic writes. Loading the model is left out of all three.
+For each captioner one run times three ways in turn, several times, and prints the medians of their
+ratios: one image at a time, as older scripts do it; decode, preprocess and generate in one plain
+loop of batches; and this program, with its scan, journal and atomic writes. The loops are written
+out here with transformers alone. Loading the model is left out of all three.
+
+`--prepared` times `generate` alone, on inputs that lie ready on the device: what is left of it is
+the overhead. Meant for a model that keeps a GPU busy.
 """
 
 from __future__ import annotations
@@ -16,72 +20,164 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "examples" / "train")]
 
+from PIL import Image  # noqa: E402
 from scenes import all_scenes, draw, held_out, save  # noqa: E402
 
 from enhance.cli import main as enhance  # noqa: E402
-from stages.captioners import Settings, family_of  # noqa: E402
-from stages.checkpoint import Checkpoint  # noqa: E402
-from stages.media import open_image  # noqa: E402
+
+MODELS = [
+    str(ROOT / "examples/models" / f"{name}-shapes")
+    for name in ("florence2", "janus", "joycaption")
+]
+TASK, QUESTION = "<MORE_DETAILED_CAPTION>", "Describe this image."
+
+
+class Plain:
+    """A captioner as a script has it: transformers, a model, a question."""
+
+    def __init__(self, model_id: str, device: str, dtype: str, tokens: int) -> None:
+        import torch
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        self.processor = AutoProcessor.from_pretrained(model_id, backend="pil")
+        kind = getattr(torch, dtype)
+        self.model = AutoModelForImageTextToText.from_pretrained(
+            model_id, dtype=kind, device_map={"": device}
+        ).eval()
+        self.dtype = kind
+        self.kind = self.model.config.model_type
+        self.how: dict[str, Any] = {"max_new_tokens": tokens, "do_sample": False}
+        if self.kind == "florence2":
+            self.how |= {"num_beams": 3, "early_stopping": False, "no_repeat_ngram_size": 0}
+        else:
+            self.processor.tokenizer.padding_side = "left"
+
+    def prepare(self, images: Sequence[Image.Image]) -> Any:
+        if self.kind == "florence2":
+            text = [TASK] * len(images)
+        else:
+            picture = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+            content: Any = QUESTION if self.kind == "llava" else picture
+            asked = [{"role": "user", "content": content}]
+            template = self.processor.apply_chat_template
+            text = [template(asked, add_generation_prompt=True, tokenize=False)] * len(images)
+        inputs = self.processor(text=text, images=list(images), return_tensors="pt", padding=True)
+        return inputs.to(self.model.device, self.dtype)
+
+    def generate(self, inputs: Any) -> Any:
+        import torch
+
+        with torch.inference_mode():
+            return self.model.generate(**inputs, **self.how)
+
+    def texts(self, inputs: Any, tokens: Any) -> list[str]:
+        start = 0 if self.kind == "florence2" else inputs["input_ids"].shape[1]
+        found = self.processor.batch_decode(tokens[:, start:], skip_special_tokens=True)
+        return [text.strip() for text in found]
+
+    def loop(self, files: Sequence[Path], size: int) -> float:
+        """Seconds to draft all, `size` at a time."""
+        began = time.perf_counter()
+        for start in range(0, len(files), size):
+            batch = files[start : start + size]
+            inputs = self.prepare([Image.open(path).convert("RGB") for path in batch])
+            texts = self.texts(inputs, self.generate(inputs))
+            for path, text in zip(batch, texts, strict=True):
+                path.with_suffix(".draft").write_text(text, encoding="utf-8")
+        return time.perf_counter() - began
+
+    def prepared(self, files: Sequence[Path], size: int) -> float:
+        """Seconds of `generate` for all, on inputs that lie ready."""
+        inputs = self.prepare([Image.open(path).convert("RGB") for path in files[:size]])
+        self.generate(inputs)
+        began = time.perf_counter()
+        for _ in range(0, len(files), size):
+            self.generate(inputs).cpu()
+        return time.perf_counter() - began
+
+
+def program(
+    files: Sequence[Path], model_id: str, wanted: argparse.Namespace
+) -> tuple[float, float]:
+    """(seconds without loading and start-up, tokens generated over tokens kept)."""
+    flags = ["--model_id", model_id, "--until", "generated", "--log_level", "error"]
+    flags += ["--batch_size", str(wanted.batch_size), "--temperature", "0"]
+    flags += ["--dtype", wanted.dtype, "--max_new_tokens", str(wanted.max_new_tokens)]
+    if "florence" not in model_id.lower():
+        flags += ["--prompt", QUESTION]
+    seconds = []
+    for folder in (files[0].parent, _draw(1, wanted.scale)[0].parent):
+        began = time.perf_counter()
+        enhance(["--dataset_dir", str(folder), *flags])
+        seconds.append(time.perf_counter() - began)
+    report = json.loads((files[0].parent / ".enhance/report.json").read_text())
+    counts = report["stages"]["generated"]
+    if counts["done"] != len(files):
+        raise SystemExit(f"{counts['done']} of {len(files)} files drafted")
+    kept = counts["completion_tokens"]
+    return seconds[0] - seconds[1], (kept + counts.get("padding_tokens", 0)) / kept
+
+
+def once(model_id: str, wanted: argparse.Namespace) -> tuple[dict[str, float], float]:
+    """(seconds of each way, tokens generated over tokens kept)."""
+
+    def files() -> list[Path]:
+        return _draw(wanted.count, wanted.scale)
+
+    # A thread that computed and idles beside the next way would slow it: the plain model goes first.
+    plain = Plain(model_id, wanted.device, wanted.dtype, wanted.max_new_tokens)
+    few = max(1, wanted.count // 4)
+    seconds = {
+        "one at a time": plain.loop(files()[:few], 1) * wanted.count / few,
+        "plain loop": plain.loop(files(), wanted.batch_size),
+    }
+    if wanted.prepared:
+        seconds["generate alone"] = plain.prepared(files(), wanted.batch_size)
+    del plain
+    seconds["enhance"], waste = program(files(), model_id, wanted)
+    return seconds, waste
+
+
+def measure(model_id: str, wanted: argparse.Namespace) -> dict[str, Any]:
+    name = Path(model_id).name
+    rounds = [once(model_id, wanted) for _ in range(wanted.rounds)]
+    seconds = {way: [found[way] for found, _ in rounds] for way in rounds[0][0]}
+    waste = statistics.median(waste for _, waste in rounds)
+    print(name)
+    for way, times in seconds.items():
+        ratios = [s / e for s, e in zip(times, seconds["enhance"], strict=True)]
+        rate = wanted.count / statistics.median(times)
+        print(
+            f"  {way:15} {rate:8.1f} images/s   enhance is {statistics.median(ratios):.2f} times it"
+        )
+    print(f"  {waste:.3f} tokens generated for each one kept")
+    return {"model": name, "seconds": seconds, "generated_over_kept": waste}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model_id", default=str(ROOT / "examples/models/florence2-shapes"))
-    parser.add_argument("--count", type=int, default=600, help="images")
+    parser.add_argument("--model_id", nargs="+", default=MODELS)
+    parser.add_argument("--count", type=int, default=400, help="images")
     parser.add_argument("--scale", type=int, default=8, help="canvas: this times 80 to 128 pixels")
     parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--max_new_tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--prepared", action="store_true", help="time generate alone, too")
     wanted = parser.parse_args()
-
-    checkpoint = Checkpoint(wanted.model_id)
-
-    def loop(files: list[Path], size: int) -> float:
-        """Seconds without loading. The captioner goes with its thread: a thread that idles beside
-        the next way would slow it."""
-        captioner = family_of(checkpoint).Captioner(checkpoint, Settings(device=wanted.device))
-        began = time.perf_counter()
-        for start in range(0, len(files), size):
-            batch = files[start : start + size]
-            answers = captioner([open_image(path, captioner.size) for path in batch])
-            for path, answer in zip(batch, answers, strict=True):
-                path.with_suffix(".draft").write_text(answer.text, encoding="utf-8")
-        return time.perf_counter() - began
-
-    def program(files: list[Path]) -> float:
-        """Seconds without loading, as the report tells them: from the first batch to the last."""
-        folder = files[0].parent
-        began = time.perf_counter()
-        flags = ["--dataset_dir", str(folder), "--model_id", wanted.model_id]
-        enhance([*flags, "--until", "generated", "--batch_size", str(wanted.batch_size)])
-        took = time.perf_counter() - began
-        empty = _draw(1, wanted.scale)
-        began = time.perf_counter()
-        enhance(["--dataset_dir", str(empty[0].parent), *flags[2:], "--until", "generated"])
-        return took - (time.perf_counter() - began)
-
-    ways: dict[str, Callable[[list[Path]], float]] = {
-        "one at a time": lambda files: loop(files, 1),
-        "plain loop": lambda files: loop(files, wanted.batch_size),
-        "enhance": program,
-    }
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(wanted.rounds):
-        for way, run in ways.items():
-            seconds[way].append(run(_draw(wanted.count, wanted.scale)))
-    rates = {way: wanted.count / statistics.median(times) for way, times in seconds.items()}
-    for way, rate in rates.items():
-        ratios = [s / e for s, e in zip(seconds[way], seconds["enhance"], strict=True)]
-        print(
-            f"{way:15} {rate:8.1f} images/s   enhance is {statistics.median(ratios):.2f} times it"
-        )
-    print(json.dumps({"settings": vars(wanted), "seconds": seconds}))
+    results = [measure(model_id, wanted) for model_id in wanted.model_id]
+    print(json.dumps({"settings": vars(wanted), "results": results}))
 
 
 def _draw(count: int, scale: int) -> list[Path]:

@@ -69,6 +69,14 @@ class Checkpoint:
         ) and not self.source.startswith(("http:", "https:"))
         return looks_like_path and not self.local
 
+    def distrusted(self) -> Fatal:
+        """Why a model that brings code is not loaded."""
+        return Fatal(
+            f"cannot load model {self.source}: it brings its own Python code, which could do "
+            "anything on this machine. Read that code, then allow it to run with "
+            "--trust_remote_code"
+        )
+
     @property
     def arguments(self) -> dict[str, Any]:
         return {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
@@ -89,10 +97,7 @@ class Checkpoint:
         except (OSError, ValueError) as error:
             first = next((line for line in str(error).splitlines() if line.strip()), repr(error))
             if "trust_remote_code" in str(error):
-                first = (
-                    "it brings its own Python code, which could do anything on this machine. Read "
-                    "that code, then allow it to run with --trust_remote_code"
-                )
+                raise self.distrusted() from error
             raise Fatal(f"cannot load model {self.source}: {first}") from error
 
 

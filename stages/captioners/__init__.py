@@ -146,7 +146,11 @@ def family_of(checkpoint: Checkpoint, captioner: str = AUTO) -> Family:
     family = _claiming(config)
     if family:
         return family
-    if _shows_pictures(config):
+    if _native(config):
+        return family_named(ANY)
+    if "AutoModelForImageTextToText" in (config.get("auto_map") or {}):
+        if not checkpoint.trust_remote_code:
+            raise checkpoint.distrusted()
         return family_named(ANY)
     listed = ", ".join(model.name for _, family in families() for model in family.MODELS)
     raise Fatal(
@@ -182,10 +186,7 @@ def types_of(config: Mapping[str, Any]) -> Iterator[str]:
     yield own
 
 
-def _shows_pictures(config: Mapping[str, Any]) -> bool:
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NATIVE,
-    )
+def _native(config: Mapping[str, Any]) -> bool:
+    from transformers.models.auto import modeling_auto
 
-    own = config.get("auto_map") or {}
-    return config.get("model_type") in NATIVE or "AutoModelForImageTextToText" in own
+    return config.get("model_type") in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
