@@ -134,7 +134,7 @@ def once(model_id: str, wanted: argparse.Namespace) -> tuple[dict[str, float], f
     def files() -> list[Path]:
         return _draw(wanted.count, wanted.scale)
 
-    # A thread that computed and idles beside the next way would slow it: the plain model goes first.
+    # A thread that computed and idles would slow the next way: the plain model goes first.
     plain = Plain(model_id, wanted.device, wanted.dtype, wanted.max_new_tokens)
     few = max(1, wanted.count // 4)
     seconds = {

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -124,5 +125,7 @@ def fingerprint(**parts: object) -> str:
     return " ".join(f"{name}={_digest(str(value))}" for name, value in parts.items())
 
 
+# All files of a run share most parts: anchor, model, settings, the prompt's wording.
+@lru_cache(maxsize=1024)
 def _digest(value: str) -> str:
     return hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
