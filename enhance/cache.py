@@ -7,7 +7,6 @@ run changes nothing, a text is fresh when what it was made from is the same, eve
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,8 @@ from enhance.owners import Owners
 from enhance.rooms import part_of
 from stages.dataset import Layout
 from stages.load import read
-from stages.sample import Caption, Failure, Sample, Stage
+from stages.media import reach, unreachable
+from stages.sample import Caption, Failure, Sample, Stage, Unavailable
 from stages.text.encoding import decode
 
 FOLDER = ".enhance"  # in the dataset: small text files only, trainers scan dot-folders too
@@ -72,13 +72,14 @@ class Cache:
 
     def decide(self, stage: Stage, sample: Sample) -> Decision:
         """Whether the stage's text for this sample can be taken from disk. A text that is there and
-        cannot be read costs its file."""
+        cannot be read costs its file, and so does media that cannot be had."""
         try:
             return self._decide(stage, sample)
         except OSError as error:
             message = f"cannot read {error.filename}: {error.strerror}"
-            failure = Failure(stage.output, message)
-            return Decision("failed", message, failure=failure)
+        except Unavailable as reason:
+            message = str(reason)
+        return Decision("failed", message, failure=Failure(stage.output, message))
 
     def _decide(self, stage: Stage, sample: Sample) -> Decision:
         output = stage.output
@@ -140,12 +141,12 @@ class Cache:
         self._journal.fail(self._layout.name(path), key, message)
 
     def content(self, media: Path) -> str:
-        """A digest of the media file's bytes; unchanged size and time spare reading them."""
+        """A digest of the media file's bytes; unchanged size and time spare reading them.
+
+        Raises Unavailable if they cannot be read.
+        """
         name = self._layout.name(media)
-        try:
-            status = os.stat(media)
-        except OSError:
-            return "missing"
+        status = reach(media)
         known = self._journal.contents.get(name)
         same = known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
         # Disks count time in steps of up to 2 s: within one, a change would go unseen.
@@ -154,8 +155,8 @@ class Cache:
         try:
             with open(media, "rb") as file:
                 digest = hashlib.file_digest(file, _blake2b).hexdigest()
-        except OSError:
-            return "unreadable"
+        except OSError as error:
+            raise unreachable(media, error) from None
         if known and not same:
             self._journal.content(name, status.st_size, status.st_mtime_ns, digest)
         elif not known:  # noted with the first text: a run that cannot start leaves no trace
@@ -208,10 +209,10 @@ def with_caption(sample: Sample, output: str, caption: Caption) -> Sample:
 
 
 def _changed(old: str, new: str) -> str:
-    """The names of the parts in which a fingerprint differs from an older one."""
+    """The names of the parts in which two fingerprints differ; some parts are not always there."""
     before = dict(part.split("=", 1) for part in old.split())
     after = dict(part.split("=", 1) for part in new.split())
-    return ", ".join(name for name, digest in after.items() if before.get(name) != digest)
+    return ", ".join(name for name in after | before if before.get(name) != after.get(name))
 
 
 def _blake2b() -> hashlib._Hash:

@@ -10,7 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from stages.captioners import AUTO, Answer, Attempt, Captioner, Request, Settings, names
+from stages.colour import background, hexadecimal
 from stages.drafter import Drafter
+from stages.extras import missing
 from stages.joy import LENGTHS, Wish
 from stages.media import open_image
 from stages.policy import Policy
@@ -20,6 +22,7 @@ from stages.text import not_a_caption
 
 # Images per batch. A GPU that cannot hold 16 halves the batch by itself.
 BATCH_SIZES = {"cuda": 16, "xpu": 16, "mps": 4, "cpu": 4}
+_WHITE = "#ffffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,15 @@ class Options:
     trust_remote_code: bool = field(
         default=False, metadata={"help": "let the model's repository run its own Python code"}
     )
+    background: str = field(
+        default="white",
+        metadata={
+            "help": "what shows through transparent parts: white, grey, black or #rrggbb "
+            "(default: white)",
+            "metavar": "COLOUR",
+            "parse": background,
+        },
+    )
 
     def drafter(self, device: Callable[[], str]) -> Drafter:
         """The captioner that these name; `device` says where models go."""
@@ -186,6 +198,7 @@ class Generate:
         self._template = template
         self._drafter = drafter
         self._content = content
+        self._background = hexadecimal(options.background or _WHITE)
         self.batch_size = options.batch_size
         self.spent: Counter[str] = Counter()
         self._counting = threading.Lock()
@@ -203,7 +216,14 @@ class Generate:
                 *((name, value) for name, value in told.items() if value != default[name]),
             ),
             **self._wording(sample),
+            **self._looking(sample.media),
         )
+
+    def _looking(self, media: Path) -> dict[str, str]:
+        """What else the picture depends on. White and no extra, as mostly, are no part of a key:
+        drafts stay fresh that were made before there was a choice."""
+        found = {"background": self._background, "extra": missing(media)}
+        return {name: value for name, value in found.items() if value not in ("", _WHITE)}
 
     @property
     def notice(self) -> str:
@@ -218,10 +238,13 @@ class Generate:
             self.batch_size = BATCH_SIZES.get(self._drafter.device().partition(":")[0], 4)
 
     def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
-        """Raises Unusable for an image that cannot be read, MemoryError for too large a batch."""
+        """Raises Unusable for an image that cannot be read, Unavailable for one that cannot be now,
+        MemoryError for too large a batch."""
         captioner = self._drafter.load()
         requests = [
-            Request(open_image(sample.media, captioner.size), self._prompt(sample))
+            Request(
+                open_image(sample.media, captioner.size, self._background), self._prompt(sample)
+            )
             for sample in batch
         ]
         if not self._checked:  # a prompt that no picture would do with is told at once

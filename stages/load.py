@@ -67,6 +67,11 @@ def read(path: Path) -> bytes | None:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        long = "the name of the file is too long: shorten the image's"
+        raise OSError(error.errno, long, str(path)) from None
 
 
 def _caption(path: Path, data: bytes) -> Caption:

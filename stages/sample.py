@@ -29,6 +29,11 @@ class Unusable(Exception):
     """This input cannot be used and would fail again unchanged: the failure may be remembered."""
 
 
+class Unavailable(RuntimeError):
+    """This input cannot be had now, and perhaps later: no permission, a dangling link, a sick disk.
+    The failure is not remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What a person or the next stage should know about one caption.
