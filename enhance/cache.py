@@ -209,10 +209,10 @@ def with_caption(sample: Sample, output: str, caption: Caption) -> Sample:
 
 
 def _changed(old: str, new: str) -> str:
-    """The names of the parts in which two fingerprints differ; some parts are not always there."""
+    """The names of the parts in which a fingerprint differs from an older one."""
     before = dict(part.split("=", 1) for part in old.split())
     after = dict(part.split("=", 1) for part in new.split())
-    return ", ".join(name for name in after | before if before.get(name) != after.get(name))
+    return ", ".join(name for name, digest in after.items() if before.get(name) != digest)
 
 
 def _blake2b() -> hashlib._Hash:

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 from pathlib import Path
 
-from stages.sample import Unavailable
+from stages.sample import Unavailable, Unusable
 
 # By the name that Pillow gives the format: its name for people, its extra, its package.
 _EXTRAS = {
@@ -41,20 +41,17 @@ def missing(path: Path) -> str:
     return _EXTRAS[found][1] if found and not _installed(found) else ""
 
 
-def load(format_name: str, path: Path) -> str:
-    """Teaches Pillow the format; why it cannot be had, or "". Raises Unavailable for a package
-    that is installed and broken."""
+def load(format_name: str, path: Path) -> None:
+    """Teaches Pillow the format. Raises Unusable or Unavailable if that cannot be."""
     people, extra, package = _EXTRAS[format_name]
     if not _installed(format_name):
         line = f'{people} images need an extra: pip install "enhance-captions[{extra}]"'
-        # The name stands in the draft's key: by it, the next run knows that there is news.
-        known = _EXTENSIONS.get(path.suffix.lower()) == format_name
-        return line if known else f"{line}, and name this one .{extra}"
+        # What the name tells stands in the draft's key, and the failure may be remembered by it.
+        raise Unusable(line) if missing(path) == extra else Unavailable(line)
     try:
         _register(package)
     except ImportError as error:
         raise Unavailable(f"{people} images: {package} cannot be loaded: {error}") from None
-    return ""
 
 
 @functools.cache

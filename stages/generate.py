@@ -207,6 +207,9 @@ class Generate:
     def key(self, sample: Sample) -> str:
         told = {name: getattr(self._options, name) for name in _TELLING}
         default = {one.name: one.default for one in fields(Options)}
+        told["background"], default["background"] = self._background, _WHITE
+        # So that a file which waits for an extra is tried when that has come.
+        told["extra"], default["extra"] = missing(sample.media), ""
         checkpoint = self._drafter.checkpoint
         return fingerprint(
             media=self._content(sample.media),
@@ -216,14 +219,7 @@ class Generate:
                 *((name, value) for name, value in told.items() if value != default[name]),
             ),
             **self._wording(sample),
-            **self._looking(sample.media),
         )
-
-    def _looking(self, media: Path) -> dict[str, str]:
-        """What else the picture depends on. White and no extra, as mostly, are no part of a key:
-        drafts stay fresh that were made before there was a choice."""
-        found = {"background": self._background, "extra": missing(media)}
-        return {name: value for name, value in found.items() if value not in ("", _WHITE)}
 
     @property
     def notice(self) -> str:

@@ -118,9 +118,7 @@ def _opened(
         raise Unusable(f"the file is empty: {_AGAIN}")
     extra = extras.format_of(head)
     if extra:
-        lacking = extras.load(extra, path)
-        if lacking:
-            raise Unusable(lacking)
+        extras.load(extra, path)
         _check_size(extras.jxl_size(head) if extra == "JXL" else None)
     with Image.open(file, formats=(extra,) if extra else _FORMATS) as image:
         if image.width > _LONGEST * image.height or image.height > _LONGEST * image.width:

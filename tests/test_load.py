@@ -28,10 +28,10 @@ def test_pictures_are_found_by_extension_in_any_case_and_sorted(
 ) -> None:
     names = [
         *("a.PNG", "b.Jpg", "c.JPEG", "d.webp", "e.BMP", "f.avif", "g.GIF"),
-        *("sub/deeper/h.png", "z.png"),
+        *("h.Tif", "i.TIFF", "j.jfif", "sub/deeper/h.png", "z.png"),
     ]
     draw_scenes(tmp_path, names)
-    for other in ("notes.md", "clip.mp4", "i.tiff", "j.png.bak", "png", "k.txt"):
+    for other in ("notes.md", "clip.mp4", "i.psd", "j.png.bak", "png", "k.txt"):
         write(tmp_path / other, "not a picture")
     assert planned(capsys, "--dataset_dir", tmp_path) == names
 

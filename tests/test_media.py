@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from odd_bytes import png_of
-from odd_images import SCENE, picture, turned
+from pictures import SCENE, picture, turned
 from PIL import Image, ImageChops, ImageCms, ImageStat
 from scenes import COLOURS
 
@@ -128,7 +128,7 @@ def test_lab_colours_look_like_their_picture(tmp_path: Path) -> None:
     srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     image = ImageCms.profileToProfile(halves(), srgb, lab, outputMode="LAB")
     assert image is not None
-    assert same(open_image(saved(tmp_path / "scan.tif", image)), halves(), by=12)
+    assert same(open_image(saved(tmp_path / "scan.tif", image)), halves(), by=15)
 
 
 def swapped() -> bytes:

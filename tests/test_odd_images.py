@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from doors import FLORENCE, report_of, run
-from odd_images import DRAFT, Odd, make
+from odd_images import Odd, make
+from pictures import DRAFT
 
 
 class Done(NamedTuple):

@@ -254,7 +254,7 @@ def test_a_picture_that_is_cut_off_costs_itself_alone_and_is_tried_again_when_it
     rows = {row["file"]: row for row in report_of(few)["failed"]}
     assert rows.keys() == {"two.jpg", "four.png", "five.png"}
     assert {row["stage"] for row in rows.values()} == {"generated"}
-    assert "damaged" in rows["two.jpg"]["reason"]
+    assert "cut off" in rows["two.jpg"]["reason"]
     assert "empty" in rows["four.png"]["reason"]
     assert "not an image" in rows["five.png"]["reason"]
 
