@@ -13,6 +13,7 @@ from PIL import Image
 
 from stages.captioners import Answer, Attempt, Request, Settings
 from stages.checkpoint import Checkpoint, generate, torch_dtype
+from stages.processors import load_processor
 from stages.sample import Fatal
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class VisionLanguageModel:
 
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         """Loads both. Raises Fatal if they cannot be."""
-        from transformers import AutoModelForImageTextToText, AutoProcessor
+        from transformers import AutoModelForImageTextToText
 
         self.settings = settings
         dtype = torch_dtype(settings.dtype, settings.device)
@@ -39,9 +40,7 @@ class VisionLanguageModel:
         # own, and two teams on the same cores halve the speed of small models.
         self._turns = ThreadPoolExecutor(1, "model")
         with checkpoint.errors():
-            self.processor = AutoProcessor.from_pretrained(
-                checkpoint.source, backend="pil", **checkpoint.arguments
-            )
+            self.processor = load_processor(checkpoint)
             loading = self._turns.submit(
                 AutoModelForImageTextToText.from_pretrained,
                 checkpoint.source,

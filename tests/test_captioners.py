@@ -11,6 +11,11 @@ import pytest
 from doors import FLORENCE, REPOSITORY, TWO_RANKS, draw_scenes, report_of, run, run_here
 from few import write
 from scenes import MORE_DETAILED, Scene, all_scenes, caption, draw, held_out, save
+from tiny_qwen import save_tiny_qwen
+
+from stages.captioners import Attempt, Request, Settings, family_named, family_of
+from stages.checkpoint import Checkpoint
+from stages.media import open_image
 
 MODELS = REPOSITORY / "examples" / "models"
 JANUS, JOYCAPTION = MODELS / "janus-shapes", MODELS / "joycaption-shapes"
@@ -152,6 +157,28 @@ def test_the_captioner_for_anything_else_asks_by_the_models_own_chat_template(
     assert draft(folder, JANUS, *more) == expected(JANUS, scenes)
 
 
+def test_a_model_of_another_family_answers_in_a_batch_as_it_does_alone(
+    pictures: tuple[Path, dict[str, Scene]], tmp_path: Path
+) -> None:
+    # Its pictures keep their own shape, and its processor wants torchvision for videos.
+    checkpoint = Checkpoint(str(save_tiny_qwen(tmp_path / "qwen")))
+    family = family_of(checkpoint)
+    assert family is family_named("image_text")
+    captioner = family.Captioner(checkpoint, Settings("cpu", max_new_tokens=12))
+    folder, scenes = pictures
+    requests = [
+        Request(
+            open_image(folder / name, captioner.size), f"Describe {name} {'at length ' * place}"
+        )
+        for place, name in enumerate(list(scenes)[:6])
+    ]
+    captioner.check("What do you see?")
+    together = [answer.text for answer in captioner(requests, Attempt())]
+    alone = [captioner([request], Attempt())[0].text for request in requests]
+    assert together == alone
+    assert len(set(together)) > 1
+
+
 def test_a_model_whose_chat_takes_no_picture_is_refused_in_one_line(
     pictures: tuple[Path, dict[str, Scene]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,7 +206,6 @@ def test_a_quantized_model_captions_and_its_eyes_stay_whole(
     pictures: tuple[Path, dict[str, Scene]],
 ) -> None:
     pytest.importorskip("bitsandbytes")
-    from stages.checkpoint import Checkpoint
     from stages.vlm import kept_whole
 
     folder, scenes = pictures
