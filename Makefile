@@ -1,7 +1,7 @@
 # make demo   captions twelve drawn scenes with two tiny models, here and offline
 # make test   runs the tests
 # make lint   ruff and mypy
-# make bench  drafting and merging beside plain loops, cleaning beside the text libraries
+# make bench  every benchmark, and one table: each figure beside its baseline
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -22,9 +22,7 @@ lint: .venv/dev.stamp
 	$(BIN)/mypy examples/train examples/table.py
 
 bench: .venv/run.stamp
-	$(BIN)/python benchmarks/drafts.py
-	$(BIN)/python benchmarks/cleaning.py
-	$(BIN)/python benchmarks/merging.py
+	$(BIN)/python benchmarks
 
 clean:
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache

@@ -123,7 +123,19 @@ def main() -> None:
         f"peak memory: {middle['few_mb']:.0f} MB with {wanted.count // 100} files, "
         f"{middle['many_mb']:.0f} MB with {wanted.count}"
     )
-    print(json.dumps({"settings": vars(wanted), **found}))
+    rows = [
+        {
+            "what": f"{wanted.count} cached files: second run over scandir and reading the texts",
+            "measured": middle["enhance"] / middle["plain loop"],
+            "wanted": "<= 3",
+        },
+        {
+            "what": f"MB more at the peak for {wanted.count} files than for a hundredth of them",
+            "measured": middle["many_mb"] - middle["few_mb"],
+            "wanted": "< 100",
+        },
+    ]
+    print(json.dumps({"settings": vars(wanted), "rows": rows, **found}))
     for folder in (one, many, few, single):
         shutil.rmtree(folder)
 
