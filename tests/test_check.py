@@ -362,6 +362,29 @@ def test_diffusion_pipe_takes_stray_files_for_media(
     assert "PYTHONUTF8=1" in of_the_set(answer, "trainer")[0]
 
 
+@pytest.mark.parametrize(
+    ("trainer", "unseen"),
+    [
+        ("ai-toolkit", {"g.gif", "h.heic", "t.tif", "v.avif"}),
+        ("sd-scripts", {"g.gif", "h.heic", "t.tif", "v.avif"}),
+        ("musubi-tuner", {"g.gif", "h.heic", "t.tif"}),
+        ("onetrainer", {"g.gif", "h.heic"}),
+        ("simpletuner", {"h.heic"}),
+        ("diffusion-pipe", set()),
+    ],
+)
+def test_pictures_that_a_trainer_does_not_see_are_told(
+    one: Path, capsys: pytest.CaptureFixture[str], trainer: str, unseen: set[str]
+) -> None:
+    names = {"g.gif", "h.heic", "t.tif", "v.avif", "w.WEBP"}
+    for name in names:
+        write(one / name, b"the bytes do not matter here")
+        write(one / f"{name[0]}.txt", GOOD)
+    answer = found(capsys, one, "--trainer", trainer)
+    told_of = {name for name in names if any("not see" in row for row in of_trainer(answer, name))}
+    assert told_of == unseen
+
+
 def test_a_trainer_that_reads_one_extension_is_told(
     one: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ from stages.sample import Problem
 from stages.text.corpus import Finding
 
 _VIDEOS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
+_COMMON = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _DROPPED = 4  # parts of a stem that sd-scripts leaves out where a longer one has no caption
 
 # What lies in the folder, as (its name, what is wrong).
@@ -36,6 +37,8 @@ class Trainer:
     setting: str  # by which it is told; "" if it cannot be
     consequences: Mapping[str, str]  # of a problem, by label: what follows "the trainer"
     subfolders: bool  # looks into them unless told otherwise
+    images: frozenset[str] = IMAGES  # the extensions that it looks for
+    plugins: frozenset[str] = frozenset()  # those it looks for where Pillow was taught them
     token_limit: str = "t5"
     fills: re.Pattern[str] | None = None  # places in a caption that it fills with the trigger
     shortens: bool = False  # a stem without a caption, to find one; see `missing`
@@ -60,6 +63,12 @@ class Trainer:
         if not self.setting and layout.extension != self.extension:
             message = f"{self.name} reads {self.extension} files only, not {layout.extension}"
             yield ".", _trainer(message, blocking=True)
+        for path in survey.media:
+            extension = path.suffix.lower()
+            if extension not in self.images:
+                lack = " without a plugin of Pillow" if extension in self.plugins else ""
+                message = f"{self.name} does not see {extension} files{lack}: save it as PNG"
+                yield layout.name(path), _trainer(message)
         if not self.subfolders:
             below = Counter(os.path.dirname(layout.name(path)) for path in survey.media)
             for folder, count in sorted(below.items()):
@@ -189,6 +198,8 @@ TRAINERS = {
                 "--target_tokens t5 if you train Flux",
             },
             subfolders=False,
+            images=_COMMON | {".bmp"},
+            plugins=frozenset({".avif", ".jxl"}),
             token_limit="clip",
             shortens=True,
         ),
@@ -203,6 +214,8 @@ TRAINERS = {
                 "stem_collision": "keeps one cache for both",
             },
             subfolders=False,
+            images=_COMMON | {".bmp", ".avif"},
+            plugins=frozenset({".jxl"}),
         ),
         Trainer(
             "ai-toolkit",
@@ -216,6 +229,7 @@ TRAINERS = {
                 "missing_caption": "trains on any picture in a visible folder",
             },
             subfolders=True,
+            images=_COMMON,
             fills=re.compile(r"\[(?:trigger|name)\]", re.IGNORECASE),
         ),
         Trainer(
@@ -227,6 +241,7 @@ TRAINERS = {
                 "multiline": "reads a random line at every step",
             },
             subfolders=False,
+            images=_COMMON | {".bmp", ".tif", ".tiff", ".avif"},
             looks=_onetrainer,
         ),
         Trainer(
@@ -238,6 +253,8 @@ TRAINERS = {
                 "missing_caption": _STOPS,
             },
             subfolders=True,
+            images=IMAGES - {".heic", ".heif", ".jxl"},
+            plugins=frozenset({".heic", ".heif", ".jxl"}),
             looks=_simpletuner,
         ),
         Trainer(
