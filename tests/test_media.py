@@ -146,6 +146,12 @@ def test_an_embedded_profile_is_applied(tmp_path: Path, mode: str, kind: str) ->
     assert close(open_image(path).getpixel((4, 4)), BLUE)
 
 
+def test_a_profile_leaves_transparency_as_it_is(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (LONG, LONG), (*RED, 128))
+    path = saved(tmp_path / "glass.png", image, icc_profile=swapped())
+    assert close(open_image(path).getpixel((4, 4)), (127, 127, 255))
+
+
 def test_a_profile_of_greys_is_applied(tmp_path: Path) -> None:
     path = saved(
         tmp_path / "scan.png", Image.new("L", (LONG, LONG), 128), icc_profile=linear_grey()
