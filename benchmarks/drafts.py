@@ -5,7 +5,8 @@
 For each captioner one run times three ways in turn, several times, and prints the medians of their
 ratios: one image at a time, as older scripts do it; decode, preprocess and generate in one plain
 loop of batches; and this program, with its scan, journal and atomic writes. The loops are written
-out here with transformers alone. Loading the model is left out of all three.
+out here with transformers alone. Loading the model is left out of all three; of the program, which
+runs as a process of its own, by a run over one picture.
 
 `--prepared` times `generate` alone, on inputs that lie ready on the device: what is left of it is
 the overhead. Meant for a model that keeps a GPU busy.
@@ -17,6 +18,7 @@ import argparse
 import json
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,8 +31,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "examples" / "train")]
 
 from PIL import Image  # noqa: E402
 from scenes import all_scenes, draw, held_out, save  # noqa: E402
-
-from enhance.cli import main as enhance  # noqa: E402
 
 MODELS = [
     str(ROOT / "examples/models" / f"{name}-shapes")
@@ -118,7 +118,8 @@ def program(
     seconds = []
     for folder in (files[0].parent, _draw(1, wanted.scale)[0].parent):
         began = time.perf_counter()
-        enhance(["--dataset_dir", str(folder), *flags])
+        command = [sys.executable, "-m", "enhance", "--dataset_dir", str(folder), *flags]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         seconds.append(time.perf_counter() - began)
     report = json.loads((files[0].parent / ".enhance/report.json").read_text())
     counts = report["stages"]["generated"]

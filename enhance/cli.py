@@ -18,6 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0 done, 1 unexpected, 2 usage, 3 some files need a person (--strict, check),
     4 configuration, credential or model, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # Read when torch is first imported. Else its idle threads spin, and take the cores from those
+    # that decode the next pictures, and from a server on this machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     ranks = None
     try:
         if arguments and arguments[0] in JOBS:
