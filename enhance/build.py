@@ -49,7 +49,7 @@ def build(
     def drafting(options: generate.Options, rules: policy.Options) -> Generate | None:
         if not options.generate:
             return None
-        drafter = drafters.setdefault(options.of_model, options.drafter(ranks.device))
+        drafter = drafters.setdefault(options.of_model, Drafter(options, ranks.device))
         template, asked = _prompt(options.prompt), policy_of(rules)
         return Generate(options, asked, rules.anchor, template, drafter, store.content)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 
-from stages.captioners import AUTO, Answer, Attempt, Captioner, Request, Settings, names
-from stages.colour import background, hexadecimal
+from stages.captioners import Answer, Attempt, Captioner, Request
+from stages.colour import hexadecimal
 from stages.drafter import Drafter
+from stages.drafter import Options as Options
 from stages.extras import missing
-from stages.joy import LENGTHS, Wish
 from stages.media import open_image
 from stages.policy import Policy
 from stages.sample import Caption, Problem, Sample, fingerprint
@@ -25,152 +25,6 @@ BATCH_SIZES = {"cuda": 16, "xpu": 16, "mps": 4, "cpu": 4}
 _WHITE = "#ffffff"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The draft."""
-
-    generate: bool = field(
-        default=True, metadata={"help": "draft nothing: merge the manual captions alone"}
-    )
-    model_id: str = field(
-        default="florence-community/Florence-2-large-ft",
-        metadata={"help": "captioner: a Hugging Face id or a folder"},
-    )
-    revision: str = field(
-        default="main", metadata={"help": "the captioner's branch, tag or commit"}
-    )
-    captioner: str = field(
-        default=AUTO,
-        metadata={
-            "help": "how the model is asked; auto goes by its own type (enhance captioners)",
-            "choices": (AUTO, *names()),
-        },
-    )
-    prompt: str = field(
-        default="",
-        metadata={
-            "help": "what to ask the captioner, or a file of it; it may use {{ manual }}, "
-            "{{ anchor }}, {{ name }}, {{ folder }} (default: as the LoRA type needs it)",
-            "metavar": "TEXT|FILE",
-        },
-    )
-    caption_type: str = field(
-        default="",
-        metadata={
-            "help": "JoyCaption's kind of caption: Descriptive, Straightforward, "
-            '"Danbooru tag list" …',
-            "metavar": "TYPE",
-        },
-    )
-    caption_length: str = field(
-        default="",
-        metadata={"help": f"its length: {', '.join(LENGTHS)}, or in words", "metavar": "LENGTH"},
-    )
-    extra_options: tuple[str, ...] = field(
-        default=(),
-        metadata={"help": "what it is told besides: lighting, no_mood …", "metavar": "OPTION"},
-    )
-    name_input: str = field(
-        default="", metadata={"help": "how it calls the person in the picture", "metavar": "NAME"}
-    )
-    temperature: float | None = field(
-        default=None,
-        metadata={
-            "help": "of the draft; 0 gives the likeliest one (default: as the model's authors say)",
-            "metavar": "T",
-            "least": 0,
-            "most": 2,
-        },
-    )
-    top_p: float | None = field(
-        default=None,
-        metadata={
-            "help": "sample from so much of the likeliest",
-            "metavar": "P",
-            "least": 0,
-            "most": 1,
-        },
-    )
-    top_k: int | None = field(
-        default=None,
-        metadata={"help": "sample from the K likeliest tokens", "metavar": "K", "least": 0},
-    )
-    dtype: str = field(
-        default="auto",
-        metadata={
-            "help": "precision of the models",
-            "choices": ("auto", "bfloat16", "float16", "float32"),
-        },
-    )
-    quantize: str = field(
-        default="none",
-        metadata={
-            "help": "load the captioner's language part in fewer bits, by bitsandbytes",
-            "choices": ("none", "8bit", "4bit"),
-        },
-    )
-    attn_implementation: str = field(
-        default="",
-        metadata={
-            "help": "sdpa, eager, flash_attention_2 … (default: transformers')",
-            "metavar": "NAME",
-        },
-    )
-    compile: bool = field(
-        default=False,
-        metadata={"help": "compile the captioner: slow to start, faster on long runs on a GPU"},
-    )
-    batch_size: int = field(
-        default=0,
-        metadata={
-            "help": "images at once (0: 16 on a GPU, 4 elsewhere)",
-            "metavar": "N",
-            "least": 0,
-        },
-    )
-    max_new_tokens: int = field(
-        default=512,
-        metadata={
-            "help": "longest draft, in tokens; one that needs more is asked for once again with "
-            "twice as many",
-            "metavar": "N",
-            "least": 1,
-        },
-    )
-    trust_remote_code: bool = field(
-        default=False, metadata={"help": "let the model's repository run its own Python code"}
-    )
-    background: str = field(
-        default="white",
-        metadata={
-            "help": "what shows through transparent parts: white, grey, black or #rrggbb "
-            "(default: white)",
-            "metavar": "COLOUR",
-            "parse": background,
-        },
-    )
-
-    def drafter(self, device: Callable[[], str]) -> Drafter:
-        """The captioner that these name; `device` says where models go."""
-        return Drafter(
-            *(self.model_id, self.revision, self.trust_remote_code, self.captioner),
-            settings=lambda: Settings(device(), **{name: getattr(self, name) for name in _LOADED}),
-            device=device,
-        )
-
-    @property
-    def of_model(self) -> tuple[object, ...]:
-        """What two drafts must agree in to come from one loaded captioner."""
-        own = ("model_id", "revision", "trust_remote_code", "captioner")
-        return tuple(getattr(self, name) for name in (*own, *_LOADED))
-
-    @property
-    def wish(self) -> Wish:
-        return Wish(self.caption_type, self.caption_length, self.extra_options, self.name_input)
-
-
-# What the captioner is told when it is loaded.
-_LOADED = tuple(setting.name for setting in fields(Settings) if setting.name != "device")
 # Settings besides dtype and max_new_tokens that change a draft.
 _TELLING = ("temperature", "top_p", "top_k", "quantize")
 
