@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from doors import FLORENCE, REPOSITORY, TWO_RANKS, draw_scenes, report_of, run, run_here
 from few import write
+from loopback import ChatServer
 from scenes import MORE_DETAILED, Scene, all_scenes, caption, draw, held_out, save
 from tiny_qwen import save_tiny_qwen
 
 from stages.captioners import Attempt, Request, Settings, family_named, family_of
 from stages.checkpoint import Checkpoint
 from stages.media import open_image
+from stages.text import whole
 
 MODELS = REPOSITORY / "examples" / "models"
 JANUS, JOYCAPTION = MODELS / "janus-shapes", MODELS / "joycaption-shapes"
@@ -313,21 +315,31 @@ def test_a_draft_that_needs_more_room_is_asked_for_again_and_comes_whole(
 
 
 def test_a_draft_that_stays_cut_off_is_told_and_never_passed_on_as_whole(
-    pictures: tuple[Path, dict[str, Scene]],
+    tmp_path: Path, server: ChatServer
 ) -> None:
-    folder, _ = pictures
-    draft(folder, JANUS, "--prompt", "What do you see?", "--max_new_tokens", 4)
+    folder = tmp_path / "few"
+    draw_scenes(folder, ["one.png", "two.png"])
+    write(folder / "one.txt", "made for Otto")
     flags = ("--dataset_dir", folder, "--model_id", JANUS, "--prompt", "What do you see?")
-    more = ("--max_new_tokens", 4, "--base_url", "http://127.0.0.1:9", "--dry_run")
-    assert run_here(*flags, *more) == 0
-    counts = report_of(folder)["stages"]["generated"]
-    assert (counts["repairs"], counts.get("repaired", 0)) == (16, 0)
-    lines = (folder / ".enhance" / "journal.0.jsonl").read_text().splitlines()
-    entries = [json.loads(line) for line in lines]
-    made = [one for one in entries if str(one.get("path", "")).endswith("_generated.txt")]
-    assert len(made) == 16
-    assert {one["finish"] for one in made} == {"length"}
-    assert {one["problems"][0][0] for one in made} == {"truncated"}
+    assert run_here(*flags, "--max_new_tokens", 4, "--base_url", server.url) == 0
+    report = report_of(folder)
+    counts = report["stages"]["generated"]
+    assert (counts["done"], counts["repairs"], counts.get("repaired", 0)) == (2, 2, 0)
+    assert [note["problem"] for note in report["notes"]] == ["truncated", "truncated"]
+    assert (folder / "one_generated.txt").read_text().startswith("The")
+    (asked,) = [body["messages"][-1]["content"] for body in server.requests]
+    assert "made for Otto" in asked
+    assert "<draft>" not in asked
+    (row,) = report["failed"]
+    assert row["file"] == "two.png"
+    assert "cut off" in row["reason"]
+
+
+def test_of_a_cut_draft_the_language_model_sees_what_is_whole() -> None:
+    assert whole("A red kite. It is above the", "length") == "A red kite."
+    assert whole("1girl, solo, long hai", "length") == "1girl, solo"
+    assert whole("a red ki", "length") == ""
+    assert whole("<think>A kite?</think>A red kite", "stop") == "A red kite"
 
 
 def test_a_model_that_runs_in_circles_is_asked_once_more_and_then_listed(
