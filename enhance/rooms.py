@@ -48,6 +48,10 @@ class Shared:
         part = self.part(sample)
         return part.key(sample) if part else ""
 
+    def settings(self, media: Path) -> str:
+        part = self._parts[self._whose(media)]
+        return part.settings(media) if part else ""
+
     def prepare(self) -> None:
         """Prepares all; a run prepares those that have something to do, see `part_of`."""
         for part in self.parts:

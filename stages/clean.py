@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
 
 from stages import text
 from stages.policy import Options, policy_of
@@ -24,8 +26,16 @@ class Clean:
 
     def key(self, sample: Sample) -> str:
         combined = sample.combined
+        text = (combined.text, combined.finish, combined.blocked) if combined else None
+        return f"{fingerprint(combined=text)} {self._settings}"
+
+    def settings(self, media: Path) -> str:
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> str:
+        """What all keys have in common; told once."""
         return fingerprint(
-            combined=(combined.text, combined.finish, combined.blocked) if combined else None,
             anchor=self._options.anchor,
             type=self._options.lora_type,
             policy=policy_of(self._options).judges,

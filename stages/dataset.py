@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stages.media import IMAGES
 from stages.sample import Fatal
+from stages.scan import Found, scan
 
 SUFFIXES = {"manual": "_manual", "generated": "_generated", "combined": "_combined"}
+_SUFFIXES = tuple(SUFFIXES.values())
+_SIDECARS = tuple(f"{suffix}.txt" for suffix in _SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Layout:
         """`{name}.txt` beside the media: where people write their captions."""
         return self._beside(media, self.root, self.extension)
 
-    def name(self, path: Path) -> str:
+    def name(self, path: Path | str) -> str:
         """A path as people and the journal know it: relative to the dataset, with slashes."""
         # Not relative_to, which parses both: every file is named some ten times a run.
         text, root = os.fspath(path), os.fspath(self.root)
@@ -127,28 +129,18 @@ def _elsewhere(flag: str, folder: str, root: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What lies below a dataset folder."""
-
-    media: list[Path]
-    texts: list[str]  # files that look like captions, whichever
-    hidden: list[str]  # entries whose names begin with a dot; nobody looks into the folders
-    others: Counter[str]  # what else, by kind
-
-
-@dataclass(frozen=True, slots=True)
 class Survey:
     """A dataset folder with what is wrong with its names, by file."""
 
-    media: list[Path]  # sorted by path, all of them
-    clashes: dict[Path, str]  # media that would share a caption file with another: the reason
+    media: list[str]  # sorted by path, all of them; not as Paths, which cost 500 bytes each
+    clashes: dict[str, str]  # media that would share a caption file with another: the reason
     orphans: dict[str, list[str]]  # captions that nobody reads, by the reason; names as `name` says
     hidden: list[Path]  # hidden files and folders, the ._ files of macOS among them
 
 
 def survey(options: Options, layout: Layout) -> Survey:
     """What lies below the dataset folder. Raises Fatal if there are no media."""
-    found = scan(layout, options.recursive)
+    found = scan(layout.root, options.recursive, layout.extension, _SIDECARS)
     if not found.media:
         seen = ", ".join(f"{count} {kind}" for kind, count in found.others.most_common(5))
         raise Fatal(
@@ -156,12 +148,12 @@ def survey(options: Options, layout: Layout) -> Survey:
             f"found {seen or 'nothing at all'})",
             2,
         )
-    media = sorted(found.media)
+    media = sorted(found.media, key=_by_folder)
     hidden = sorted(map(Path, found.hidden))
     return Survey(media, _clashes(media, layout), _orphans(found, layout), hidden)
 
 
-def find(options: Options, layout: Layout) -> tuple[list[Path], list[str]]:
+def find(options: Options, layout: Layout) -> tuple[list[str], list[str]]:
     """All media below the dataset folder, sorted by their path, `limit` cutting the list; and what
     a person should know of the captions there.
 
@@ -183,69 +175,23 @@ def notices(seen: Survey) -> list[str]:
     ]
 
 
-def apart(seen: Survey, layout: Layout, limit: int) -> tuple[list[Path], list[str]]:
+def apart(seen: Survey, layout: Layout, limit: int) -> tuple[list[str], list[str]]:
     """(media that share no caption file with another one, what is to be said of the others)."""
     shared = set()
     for path in seen.clashes:
-        stem = _folded(layout.name(path)[: -len(path.suffix)])
-        shared.update({stem, *(stem.removesuffix(suffix) for suffix in SUFFIXES.values())})
-    alone = [
-        path
-        for path in seen.media
-        if not shared or _folded(layout.name(path)[: -len(path.suffix)]) not in shared
-    ]
+        stem = _folded(layout.name(path))
+        shared.update({stem, *(stem.removesuffix(suffix) for suffix in _SUFFIXES)})
+    alone = [path for path in seen.media if not shared or _folded(layout.name(path)) not in shared]
     return _first(alone, limit), list(dict.fromkeys(seen.clashes.values()))
 
 
-def _first(media: list[Path], limit: int) -> list[Path]:
+def _first(media: list[str], limit: int) -> list[str]:
     return media[:limit] if limit > 0 else media
 
 
-def scan(layout: Layout, recursive: bool) -> Found:
-    """A stat per folder and link, none per file."""
-    root = layout.root
-    media: list[Path] = []
-    texts: list[str] = []
-    hidden: list[str] = []
-    skipped: Counter[str] = Counter()
-    captions = {".txt", layout.extension.lower()}
-    folders = [os.fspath(root)]
-    seen: set[tuple[int, int]] = set()
-    while folders:
-        folder = folders.pop()
-        try:
-            # Not the entry's own stat(): on Windows that knows no inode.
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:
-                continue  # links may form a circle
-            seen.add((status.st_dev, status.st_ino))
-            entries = list(os.scandir(folder))
-        except OSError as error:
-            if folder == os.fspath(root):
-                raise Fatal(f"cannot look into {root}: {error.strerror}", 2) from None
-            skipped[f"folders without access ({os.path.basename(folder)})"] += 1
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                hidden.append(entry.path)
-                continue  # hidden folders, and the ._ files macOS leaves on foreign disks
-            link = entry.is_symlink()
-            # os.path.isdir, unlike the entry, bears a link to itself.
-            if os.path.isdir(entry.path) if link else entry.is_dir():
-                if not recursive:
-                    skipped["subfolders"] += 1
-                    continue
-                # Links last: a folder goes by its own name if it has one here.
-                folders.insert(0 if link else len(folders), entry.path)
-                continue
-            extension = os.path.splitext(entry.name)[1].lower()
-            if extension in IMAGES:
-                media.append(Path(entry.path))
-            elif extension in captions:
-                texts.append(entry.path)
-            else:
-                skipped[f"{extension or 'extensionless'} files"] += 1
-    return Found(media, texts, hidden, skipped)
+def _by_folder(path: str) -> str:
+    """In the order of Paths: name by name, each folder's files together."""
+    return os.path.normcase(path).replace(os.sep, "\0")
 
 
 NO_PICTURE = "belong to no picture"
@@ -254,13 +200,11 @@ OTHER_FORM = "are not read: their accents have another Unicode form (NFC, NFD) t
 
 def _orphans(found: Found, layout: Layout) -> dict[str, list[str]]:
     """Captions that a person may believe to be read, and are not."""
-    stems = {os.path.splitext(path)[0] for path in map(os.fspath, found.media)}
+    stems = {os.path.splitext(path)[0] for path in found.media}
     forms = {unicodedata.normalize("NFC", stem) for stem in stems if not stem.isascii()}
     reasons: dict[str, list[str]] = {}
     for text in found.texts:
         stem, extension = os.path.splitext(text)
-        if extension == ".txt" and stem.endswith(tuple(SUFFIXES.values())):
-            continue
         if stem not in stems:
             form = not stem.isascii() and unicodedata.normalize("NFC", stem) in forms
             reason = OTHER_FORM if form else NO_PICTURE
@@ -270,30 +214,31 @@ def _orphans(found: Found, layout: Layout) -> dict[str, list[str]]:
             reason = f"are not read: trainers look for {layout.extension}, rename them"
         else:
             reason = f"are not read: --caption_extension is {layout.extension}"
-        reasons.setdefault(reason, []).append(layout.name(Path(text)))
+        reasons.setdefault(reason, []).append(layout.name(text))
     return {reason: sorted(names) for reason, names in reasons.items()}
 
 
-def _clashes(media: list[Path], layout: Layout) -> dict[Path, str]:
+def _clashes(media: list[str], layout: Layout) -> dict[str, str]:
     """Two media that would share a caption file: the one would get the other's caption."""
-    owners: dict[str, Path] = {}
+    owners: dict[str, str] = {}
     clashes = {}
     for path in media:
-        stem = _folded(layout.name(path)[: -len(path.suffix)])
-        other = owners.setdefault(stem, path)
+        other = owners.setdefault(_folded(layout.name(path)), path)
         if other is not path:
             names = f"{layout.name(other)} and {layout.name(path)}"
             clashes[path] = f"{names} would share one caption file: rename one of them"
     for stem, path in owners.items():
-        for suffix in SUFFIXES.values():
-            if stem.endswith(suffix):
-                owner = owners.get(stem.removesuffix(suffix))
-                of = f" of {layout.name(owner)}" if owner else ""
-                sidecar = f"its caption would have the name of a {suffix}.txt sidecar{of}"
-                clashes[path] = f"{layout.name(path)}: {sidecar}; rename the image"
+        if not stem.endswith(_SUFFIXES):
+            continue
+        (suffix,) = (suffix for suffix in _SUFFIXES if stem.endswith(suffix))
+        owner = owners.get(stem.removesuffix(suffix))
+        of = f" of {layout.name(owner)}" if owner else ""
+        sidecar = f"its caption would have the name of a {suffix}.txt sidecar{of}"
+        clashes[path] = f"{layout.name(path)}: {sidecar}; rename the image"
     return clashes
 
 
 def _folded(name: str) -> str:
-    """Names that differ only by case or Unicode form are one name on Windows and macOS."""
-    return unicodedata.normalize("NFC", name).casefold()
+    """What the names of a picture's texts begin with. Names that differ only by case or Unicode
+    form are one name on Windows and macOS."""
+    return unicodedata.normalize("NFC", os.path.splitext(name)[0]).casefold()

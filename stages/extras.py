@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import os
 from pathlib import Path
 
 from stages.sample import Unavailable, Unusable
@@ -37,7 +38,7 @@ def people_say(format_name: str) -> str:
 
 def missing(path: Path) -> str:
     """The extra that a file of this name needs and that is not installed; "" if none is."""
-    found = _EXTENSIONS.get(path.suffix.lower(), "")
+    found = _EXTENSIONS.get(os.path.splitext(path)[1].lower(), "")
     return _EXTRAS[found][1] if found and not _installed(found) else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -57,23 +58,17 @@ class Generate:
         self.spent: Counter[str] = Counter()
         self._counting = threading.Lock()
         self._checked = False
+        self._same = functools.cache(self._settings)  # told once, not for each of 200,000 files
 
     def key(self, sample: Sample) -> str:
-        told = {name: getattr(self._options, name) for name in _TELLING}
-        default = {one.name: one.default for one in fields(Options)}
-        told["background"], default["background"] = self._background, _WHITE
-        # So that a file which waits for an extra is tried when that has come.
-        told["extra"], default["extra"] = missing(sample.media), ""
-        checkpoint = self._drafter.checkpoint
-        return fingerprint(
-            media=self._content(sample.media),
-            model=(checkpoint.source, checkpoint.revision),
-            settings=(
-                *(self._options.dtype, self._options.max_new_tokens),
-                *((name, value) for name, value in told.items() if value != default[name]),
-            ),
-            **self._wording(sample),
-        )
+        parts = fingerprint(media=self._content(sample.media)), self._same(missing(sample.media))
+        if not self._template:
+            return " ".join(parts)
+        return " ".join((*parts, fingerprint(prompt=self._prompt(sample))))
+
+    def settings(self, media: Path) -> str:
+        same = self._same(missing(media))
+        return f"{same} {self._template} {self._anchor}" if self._template else same
 
     @property
     def notice(self) -> str:
@@ -156,11 +151,30 @@ class Generate:
             anchor=self._anchor,
         )
 
-    def _wording(self, sample: Sample) -> dict[str, object]:
-        """What is asked, told without the hub. Nothing of a model whose folder is gone: what cannot
-        be told is not held against a draft."""
-        if self._template or self._drafter.known:
-            return {"prompt": self._prompt(sample)}
+    def _settings(self, extra: str) -> str:
+        """What all keys have in common, but for the `extra` that a file waits for: it is tried
+        when that has come."""
+        told = {name: getattr(self._options, name) for name in _TELLING}
+        default = {one.name: one.default for one in fields(Options)}
+        told["background"], default["background"] = self._background, _WHITE
+        told["extra"], default["extra"] = extra, ""
+        checkpoint = self._drafter.checkpoint
+        return fingerprint(
+            model=(checkpoint.source, checkpoint.revision),
+            settings=(
+                *(self._options.dtype, self._options.max_new_tokens),
+                *((name, value) for name, value in told.items() if value != default[name]),
+            ),
+            **self._wording(),
+        )
+
+    def _wording(self) -> dict[str, object]:
+        """What is asked, told without the hub, unless it differs by file. Nothing of a model whose
+        folder is gone: what cannot be told is not held against a draft."""
+        if self._template:
+            return {}
+        if self._drafter.known:
+            return {"prompt": self._default}
         if self._drafter.checkpoint.gone:
             return {}
         return {"prompt": (self._policy.draft(), self._options.wish)}

@@ -6,6 +6,8 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 from stages.judge import Verdict, judge
 from stages.llm import Chat, Conversation, Options, Reply, TooLong
@@ -63,9 +65,16 @@ class Merge:
         self._counting = threading.Lock()
 
     def key(self, sample: Sample) -> str:
+        texts = fingerprint(manual=_text(sample.manual), draft=_text(sample.generated))
+        return f"{texts} {self._settings}"
+
+    def settings(self, media: Path) -> str:
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> str:
+        """What all keys have in common; told once."""
         return fingerprint(
-            manual=_text(sample.manual),
-            draft=_text(sample.generated),
             anchor=self._anchor,
             prompt=(self._policy.wording, self._system),
             model=self._chat.name,

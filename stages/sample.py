@@ -9,7 +9,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -109,6 +108,11 @@ class Stage(Protocol):
         """Everything the answer depends on, as made by `fingerprint`."""
         ...
 
+    def settings(self, media: Path) -> str:
+        """The same for all files whose keys differ by nothing but the files, their names and texts;
+        `media` may be named by what it needs."""
+        ...
+
     def prepare(self) -> None:
         """Called once before the first batch of the run. Raises Fatal if the room cannot work."""
         ...
@@ -130,7 +134,5 @@ def fingerprint(**parts: object) -> str:
     return " ".join(f"{name}={_digest(str(value))}" for name, value in parts.items())
 
 
-# All files of a run share most parts: anchor, model, settings, the prompt's wording.
-@lru_cache(maxsize=1024)
 def _digest(value: str) -> str:
     return hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     found = Found()
     seen = survey(options, layout)
     media = _chosen(seen, options)
-    concepts = Concepts(layout, media, Concept("", rules))
+    concepts = Concepts(layout, map(str, media), Concept("", rules))
     for concept in concepts.told:
         say(str(concept), sys.stderr)
     _check_captions(found, media, layout, concepts, trainer)
@@ -101,7 +101,7 @@ def _at_least_none(text: str) -> int:
 
 
 def _chosen(seen: Survey, options: dataset.Options) -> list[Path]:
-    return seen.media[: options.limit] if options.limit > 0 else seen.media
+    return [Path(path) for path in seen.media[: options.limit or None]]
 
 
 def _check_captions(

@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     done = already = 0
     with at_work(layout, "clean", wanted.dry_run) as (journal, writer):
         owners = Owners(layout, journal, cleaner(concepts))
-        for picture in media:
+        for picture in map(Path, media):
             path = layout.path(picture, "final")
             try:
                 data = read(path)

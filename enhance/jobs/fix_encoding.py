@@ -7,7 +7,6 @@ import codecs
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from enhance.config import read_job
@@ -16,7 +15,8 @@ from enhance.disk import Writer
 from enhance.flags import job_parser
 from enhance.jobs.work import at_work, folder_of, number, rewrite
 from enhance.journal import Journal
-from stages.dataset import Layout, scan
+from stages.dataset import Layout
+from stages.scan import scan
 from stages.text.encoding import Unreadable, readable
 
 _SHOWN = 8  # kinds of characters named per file
@@ -107,7 +107,7 @@ def _files(
         Path(text)
         for folder in folders
         if folder.is_dir()
-        for text in scan(replace(layout, root=folder), recursive).texts
+        for text in scan(folder, recursive, layout.extension).texts
     }
     yield from sorted(found)
     own = [config] if config and Path(config).expanduser().exists() else []  # else a shipped one

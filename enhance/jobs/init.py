@@ -18,9 +18,10 @@ from enhance.flags import init_parser
 from enhance.jobs.questions import ask, guess, type_of
 from enhance.jobs.work import number
 from enhance.ranks import Ranks
-from stages.dataset import Layout, Options, scan
+from stages.dataset import Layout, Options
 from stages.policy import Options as PolicyOptions
 from stages.sample import Fatal
+from stages.scan import scan
 
 _HEAD = """\
 # What the images in this folder and below are to teach: read by `enhance`, not by trainers. The
@@ -88,8 +89,9 @@ def main(argv: Sequence[str]) -> int:
 def _folders(root: Path, one: bool) -> dict[Path, int]:
     """The folders that get a file, with how many images it is about: the root if it holds images
     or if `one` file is about all, else each topmost folder that holds some. Raises Fatal."""
-    found = scan(Layout.of(Options(dataset_dir=os.fspath(root))), recursive=True)
-    counts = Counter(path.parent for path in found.media)
+    layout = Layout.of(Options(dataset_dir=os.fspath(root)))
+    found = scan(layout.root, True, layout.extension)
+    counts = Counter(map(Path, map(os.path.dirname, found.media)))
     if not counts:
         raise Fatal(f"there are no images in {root} or below", 2)
     if one or root in counts:

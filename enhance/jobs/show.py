@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     journal = Journal(layout.root / FOLDER, 0, read_only=True)
     say(layout.name(media))
     last = _rules(layout.root)
-    concept = Concepts(layout, [media], Concept("", last or policy.Options())).of(media)
+    concept = Concepts(layout, [str(media)], Concept("", last or policy.Options())).of(media)
     rules = concept.policy if last or concept.files else None
     if concept.files:
         say(f"  {concept}")
@@ -80,7 +80,7 @@ def _claims(
     """Where the words of a caption come from; nothing of one that a person wrote."""
     if rules is None:
         return
-    (sample,) = load([media], layout, Owners(layout, journal, Clean(rules)))
+    (sample,) = load([str(media)], layout, Owners(layout, journal, Clean(rules)))
     if sample.failure:
         return
     for output in ("generated", "combined", "final"):

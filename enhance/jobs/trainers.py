@@ -64,7 +64,7 @@ class Trainer:
             message = f"{self.name} reads {self.extension} files only, not {layout.extension}"
             yield ".", _trainer(message, blocking=True)
         for path in survey.media:
-            extension = path.suffix.lower()
+            extension = os.path.splitext(path)[1].lower()
             if extension not in self.images:
                 lack = " without a plugin of Pillow" if extension in self.plugins else ""
                 message = f"{self.name} does not see {extension} files{lack}: save it as PNG"
@@ -143,7 +143,7 @@ _NO_MEDIA = frozenset({".txt", ".npz", ".json", ".parquet", ".bak", ".db"})
 
 
 def _diffusion_pipe(survey: Survey, layout: Layout) -> Told:
-    for folder in sorted({path.parent for path in survey.media}):
+    for folder in sorted({Path(os.path.dirname(path)) for path in survey.media}):
         for path in sorted(folder.iterdir()):
             kind = path.suffix.lower()
             if path.name == "captions.json":
