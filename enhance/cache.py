@@ -6,8 +6,10 @@ run changes nothing, a text is fresh when what it was made from is the same, eve
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -47,6 +49,7 @@ class Decision:
     caption: Caption | None = None
     failure: Failure | None = None
     key: str = ""
+    suspect: bool = False  # a process died that was at this file: it is tried alone
 
 
 class Cache:
@@ -61,6 +64,9 @@ class Cache:
         overwrite: Sequence[str] = (),
     ) -> None:
         """`cleaner` tells our finals from a person's where the journal was deleted."""
+        self.begin: Callable[[], None] = lambda: None  # called when the run first leaves a trace
+        self._begun = False
+        self._beginning = threading.Lock()
         self._layout = layout
         self._journal = journal
         self._writer = writer
@@ -74,7 +80,8 @@ class Cache:
         """Whether the stage's text for this sample can be taken from disk. A text that is there and
         cannot be read costs its file, and so does media that cannot be had."""
         try:
-            return self._decide(stage, sample)
+            decision = self._decide(stage, sample)
+            return self._beware(stage, sample, decision) if decision.act == "run" else decision
         except OSError as error:
             message = f"cannot read {error.filename}: {error.strerror}"
         except Unavailable as reason:
@@ -124,6 +131,7 @@ class Cache:
 
     def save(self, stage: Stage, sample: Sample, caption: Caption, key: str) -> None:
         """Writes a stage's answer the moment it exists. Raises OSError if that is impossible."""
+        self._start()
         self._note_content(sample.media)
         path = self._layout.path(sample.media, stage.output)
         name = self._layout.name(path)
@@ -136,9 +144,35 @@ class Cache:
 
     def fail(self, stage: Stage, sample: Sample, message: str, key: str) -> None:
         """Remembers a failure that the same input would repeat."""
+        self._start()
         self._note_content(sample.media)
         path = self._layout.path(sample.media, stage.output)
         self._journal.fail(self._layout.name(path), key, message)
+
+    def trying(self, stage: Stage, samples: Sequence[Sample], alone: bool) -> None:
+        """Call before a model of this process is given the samples: it may take the process with
+        it. `alone`: since a process died at this one before."""
+        self._start()
+        names = [self._layout.name(self._layout.path(one.media, stage.output)) for one in samples]
+        self._journal.trying(names, alone)
+
+    def tried(self, stage: Stage, sample: Sample) -> None:
+        """Call after a sample for which nothing is saved."""
+        self._journal.tried(self._layout.name(self._layout.path(sample.media, stage.output)))
+
+    def broke(self, reason: str) -> None:
+        """Call where this process can compute no more: what it is at may be why."""
+        self._journal.crashed(reason)
+
+    def doubtful(self, media: Path) -> bool:
+        """True for a file that this process was at when it broke."""
+        paths = (self._layout.path(media, output) for output in ("generated", "combined"))
+        return any(self._journal.under_way(self._layout.name(path)) for path in paths)
+
+    def stopped(self) -> None:
+        """Call as soon as this process is to end."""
+        with contextlib.suppress(OSError):  # the disk may be why
+            self._journal.stopped()
 
     def content(self, media: Path) -> str:
         """A digest of the media file's bytes; unchanged size and time spare reading them.
@@ -162,6 +196,24 @@ class Cache:
         elif not known:  # noted with the first text: a run that cannot start leaves no trace
             self._unnoted[name] = (status.st_size, status.st_mtime_ns, digest)
         return digest
+
+    def _beware(self, stage: Stage, sample: Sample, decision: Decision) -> Decision:
+        """A file that was under way when a process died is tried alone, so that a second death
+        tells whether it is the culprit."""
+        name = self._layout.name(self._layout.path(sample.media, stage.output))
+        verdict, what = self._journal.verdict(name)
+        if verdict == "culprit" and stage.output not in self._overwrite:
+            message = f"{what}; --overwrite {stage.output} tries it again"
+            self._journal.fail(name, decision.key, message)
+            failure = Failure(stage.output, message, lasting=True)
+            return Decision("failed", message, failure=failure, key=decision.key)
+        return replace(decision, suspect=verdict != "clear")
+
+    def _start(self) -> None:
+        with self._beginning:
+            if not self._begun:
+                self._begun = True
+                self.begin()
 
     def _note_content(self, media: Path) -> None:
         name = self._layout.name(media)

@@ -9,13 +9,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from enhance.cache import Cache, Decision, with_caption
-from enhance.report import Report
-from stages.sample import Caption, Failure, Fatal, Sample, Stage, Unusable
+from enhance.report import LABELS, Report
+from enhance.rooms import computes, part_of
+from enhance.shares import Share
+from enhance.sizes import Sizes
+from stages.sample import Caption, Failure, Fatal, Sample, Stage, Unavailable, Unusable
 
 log = logging.getLogger(__name__)
+
+_OF_THE_FILE = (Unusable, Unavailable)  # no model has seen it
+_HOPELESS = 10  # files in a row that fail, where none was ever done
+
+
+class Broken(Fatal):
+    """This process can compute no more, as after an error of its GPU; another one can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +44,17 @@ def through(
     cache: Cache,
     report: Report,
     prepare: Callable[[Sample], None],
+    share: Share[Any],
 ) -> Iterator[Sample]:
     """Each sample with the stage's caption, or with a failure; in the order in which they end.
 
-    `prepare` is called with each sample that is not cached, before it. Raises Fatal at once.
+    `prepare` is called with each sample that is not cached, before it. `share` is what the samples
+    come from at last, and says how many to take at once. Raises Fatal at once.
     """
-    room = _Room(stage, cache, report)
+    room = _Room(stage, cache, report, share)
     source = iter(samples)
     exhausted = False
+    doubtful: list[Job] = []  # they may take the process with them: alone, when all else is done
     try:
         while True:
             while not exhausted and not room.full:
@@ -51,17 +66,24 @@ def through(
                 decision = _decide(stage, sample, cache)
                 if decision is None:
                     yield sample
-                elif decision.act == "run":
-                    prepare(sample)
-                    room.add(Job(sample, decision.key))
-                else:
+                elif decision.act != "run":
                     report.advance(stage.output, decision.act)
                     yield _settled(sample, stage, decision)
+                elif decision.suspect:
+                    doubtful.append(Job(sample, decision.key))
+                else:
+                    prepare(sample)
+                    room.add(Job(sample, decision.key))
+                room.send_enough()
+            if exhausted and doubtful and not room.busy:
+                prepare(doubtful[0].sample)
+                room.add(doubtful.pop(0))
+                room.send(alone=True)
             if not room.busy:
                 return
             yield from room.results()
     finally:
-        room.leave(interrupted=not exhausted or room.busy)
+        room.leave(interrupted=not exhausted or room.busy or bool(doubtful))
         if isinstance(source, Generator):
             source.close()  # the rooms before this one end now, even if an error holds their frames
 
@@ -82,19 +104,26 @@ def _settled(sample: Sample, stage: Stage, decision: Decision) -> Sample:
 class _Room:
     """A stage at work: a bounded number of batches in it, and one that gathers before the door."""
 
-    def __init__(self, stage: Stage, cache: Cache, report: Report) -> None:
+    def __init__(self, stage: Stage, cache: Cache, report: Report, share: Share[Any]) -> None:
         self._stage = stage
         self._cache = cache
         self._report = report
+        self._share = share
+        self._computes = computes(stage)
         self._gathering: list[Job] = []
         self._pending: set[Future[list[Sample]]] = set()
         self._pool: ThreadPoolExecutor | None = None
-        self._size = 1
+        self._sizes = Sizes(1)
         self._leaving = False
+        self._done: dict[int, Sample] = {}  # one that each model did: it can do that one again
+        self._lost = 0  # files that failed before
 
     @property
     def full(self) -> bool:
-        return self._pool is not None and len(self._pending) >= self._stage.workers
+        if not self._computes or not self._pending:
+            return len(self._pending) >= self._stage.workers
+        # Near the end nothing is kept ready that another process could do now.
+        return len(self._pending) >= self._stage.workers or self._share.scarce(self._sizes.now)
 
     @property
     def busy(self) -> bool:
@@ -102,15 +131,22 @@ class _Room:
 
     def add(self, job: Job) -> None:
         if self._pool is None:  # after prepare(): only now the stage knows its sizes
-            self._size = max(1, self._stage.batch_size)
+            self._sizes = Sizes(max(1, self._stage.batch_size))
+            self._report.sizes[self._stage.output] = self._sizes
             self._pool = ThreadPoolExecutor(self._stage.workers, self._stage.output)
+            self._share.serve(lambda: self._wanted - len(self._gathering), self._computes)
         self._gathering.append(job)
-        if len(self._gathering) >= self._size:
+
+    def send_enough(self) -> None:
+        """Sends what has gathered, if it is a batch, or all that this process may fairly take."""
+        fewer = self._wanted < self._sizes.now and self._share.used_up
+        if fewer or len(self._gathering) >= self._wanted:
             self.send()
 
-    def send(self) -> None:
+    def send(self, alone: bool = False) -> None:
+        """`alone`: one file that may kill this process, with no other in the room."""
         if self._gathering and self._pool is not None:
-            self._pending.add(self._pool.submit(self._work, self._gathering))
+            self._pending.add(self._pool.submit(self._enter, self._gathering, alone))
             self._gathering = []
 
     def results(self) -> Iterator[Sample]:
@@ -124,26 +160,66 @@ class _Room:
             return
         if interrupted:
             self._leaving = True
+            self._cache.stopped()  # at once: whoever drains too long is killed
             self._stage.close()  # so that requests under way end now
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def _wanted(self) -> int:
+        """How many files make a batch now."""
+        return self._share.batch(self._sizes.now) if self._computes else self._sizes.now
+
+    def _enter(self, jobs: list[Job], alone: bool) -> list[Sample]:
+        if self._computes:
+            with self._disk(jobs[0].sample):
+                self._cache.trying(self._stage, [job.sample for job in jobs], alone)
+        return self._work(jobs)
 
     def _work(self, jobs: list[Job]) -> list[Sample]:
         """A batch that fails is halved until the culprit stands alone: too large a batch and a
         damaged image are one rule. If the halves succeed, the size was the trouble."""
+        size = self._sizes.now
+        if len(jobs) > size:  # gathered before the size was found too large
+            return self._pieces(jobs, size)
         with self._report.timed(self._stage.output):
             captions, error = self._call(jobs)
         if captions is not None:
+            self._sizes.fitted(len(jobs))
+            self._done[id(part_of(self._stage, jobs[0].sample))] = jobs[0].sample
             return [self._save(job, caption) for job, caption in zip(jobs, captions, strict=True)]
         if self._leaving:
             return []  # stopped, not failed
         if len(jobs) == 1:
-            return [self._failed(jobs[0], error)]
-        half = (len(jobs) + 1) // 2
-        samples = self._work(jobs[:half]) + self._work(jobs[half:])
-        if not any(sample.failure for sample in samples) and half < self._size:
-            self._size = half
-            log.warning("%s; going on with batches of %d", _reason(error), half)
+            self._still_works(jobs[0].sample, error)
+            return [] if self._leaving else [self._failed(jobs[0], error)]
+        samples = self._pieces(jobs, (len(jobs) + 1) // 2)
+        culprit = self._leaving or any(sample.failure for sample in samples)
+        if not culprit and self._sizes.failed(len(jobs)):
+            log.warning("%s; going on with batches of %d", _reason(error), self._sizes.now)
         return samples
+
+    def _pieces(self, jobs: list[Job], size: int) -> list[Sample]:
+        starts = range(0, len(jobs), size)
+        return [sample for start in starts for sample in self._work(jobs[start : start + size])]
+
+    def _still_works(self, sample: Sample, error: Exception | None) -> None:
+        """Raises Broken if it is not this file that the model cannot do: after some errors of a GPU
+        every later call fails, and each would cost a file."""
+        if not self._computes or isinstance(error, _OF_THE_FILE):
+            return
+        known = self._done.get(id(part_of(self._stage, sample)))
+        if known is None:
+            self._lost += 1
+            if self._lost < _HOPELESS:
+                return
+        else:
+            captions, again = self._call([Job(known, "")])
+            if captions is not None or isinstance(again, _OF_THE_FILE) or self._leaving:
+                return
+        label = LABELS.get(self._stage.output, self._stage.output)
+        with self._disk(sample):
+            self._cache.broke(_reason(error))
+        raise Broken(f"no {label} can be made in this process any more: {_reason(error)}")
 
     def _call(self, jobs: list[Job]) -> tuple[list[Caption] | None, Exception | None]:
         try:
@@ -159,21 +235,29 @@ class _Room:
             return None, error.with_traceback(None)
 
     def _save(self, job: Job, caption: Caption) -> Sample:
-        try:
+        with self._disk(job.sample):
             self._cache.save(self._stage, job.sample, caption, job.key)
-        except OSError as error:
-            # A full or read-only disk: the next file would fare no better.
-            where = error.filename2 or error.filename or job.sample.media
-            raise Fatal(f"cannot write {where}: {error.strerror}") from None
         log.debug("%s: %s", self._stage.output, job.sample.media)
         self._report.advance(self._stage.output, "refused" if caption.blocked else "done")
         return with_caption(job.sample, self._stage.output, caption)
 
+    @contextmanager
+    def _disk(self, sample: Sample) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # A full or read-only disk: the next file would fare no better.
+            where = error.filename2 or error.filename or sample.media
+            raise Fatal(f"cannot write {where}: {error.strerror}") from None
+
     def _failed(self, job: Job, error: Exception | None) -> Sample:
         lasting = isinstance(error, Unusable)
         failure = Failure(self._stage.output, _reason(error), lasting)
-        if lasting:
-            self._cache.fail(self._stage, job.sample, failure.message, job.key)
+        with self._disk(job.sample):
+            if lasting:
+                self._cache.fail(self._stage, job.sample, failure.message, job.key)
+            elif self._computes:
+                self._cache.tried(self._stage, job.sample)
         self._report.advance(self._stage.output, "failed")
         return replace(job.sample, failure=failure)
 

@@ -12,6 +12,8 @@ are the memory. Lines name texts by their path relative to the dataset:
 - `{"path", "kept", "left", "run"}`: a person's text replaced by one that is a person's still.
 - `{"undone"}` after what a run replaced was brought back.
 - `{"media", "size", "mtime_ns", "content"}`: the digest of a media file.
+- `{"trying", …}`, `{"tried"}`, `{"stopped"}`: see `enhance/deaths.py`. Where a process crashed,
+  Python's own words stand between the lines.
 
 A text that is about to be replaced stands in the same line, as `kept` if a person wrote it, else as
 `was`; `waited` tells of a caption that was kept as the manual one. `new` tells that no text stood
@@ -21,16 +23,18 @@ there. Such lines name the run, so that what it replaced can be brought back.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import hashlib
 import json
 import os
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from enhance.deaths import Deaths, Verdict, killed_for_memory
+from enhance.lines import journals, whole_lines
+from enhance.records import Content, Kept, Record
 from stages.dataset import SUFFIXES
 from stages.sample import Problem
 
@@ -39,53 +43,6 @@ _SIDECARS = tuple(f"{SUFFIXES[output]}.txt" for output in ("generated", "combine
 
 # Whose text it is: one that we wrote, a person's caption that waits to be used, a person's text.
 Whose = Literal["ours", "waiting", "person"]
-
-
-@dataclass(slots=True)
-class Record:
-    """What is known of one text file. `hashes` are of all texts we ever wrote there."""
-
-    key: str = ""
-    hash: str = ""
-    hashes: tuple[str, ...] = ()
-    finish: str | None = None
-    origin: str = ""
-    problems: tuple[Problem, ...] = ()
-    text: str | None = None  # of an answer that was not written
-    failure: str = ""
-    at: int = 0  # nanoseconds since the epoch
-    # Lines of several ranks are not read in their order: what counts is which came last.
-    kept_as: str = ""
-    kept_at: int = 0
-    published_at: int = 0
-    unpublished_at: int = 0
-
-    @property
-    def published(self) -> bool:
-        return self.published_at > self.unpublished_at
-
-    @property
-    def manual(self) -> str:
-        """The file that keeps what a person wrote there first."""
-        return self.kept_as if self.kept_at > self.unpublished_at else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A person's text that stood somewhere and was replaced."""
-
-    text: str
-    run: str  # that replaced it: "clean 3f9a…"; captions were made by a run without such a word
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A media file's digest, and the state of the file that it was taken from."""
-
-    size: int
-    mtime_ns: int
-    digest: str
-    at: int
 
 
 def text_hash(data: bytes) -> str:
@@ -100,6 +57,7 @@ class Journal:
         and another for every launch."""
         self._read_only = read_only
         self._run = run
+        self._by = f"{run}.{rank}"
         self._path = folder / f"journal.{rank}.jsonl"
         self._file: Any = None
         self._turn = threading.Lock()
@@ -107,10 +65,23 @@ class Journal:
         self.contents: dict[str, Content] = {}
         self.sidecars: dict[str, str] = {}  # where drafts and merges were written, by their hash
         self.kept: dict[str, tuple[Kept, ...]] = {}  # by path, oldest first
+        self._deaths = Deaths(run)
+        self._killed = killed_for_memory()
+        self._watches = False
         self._latest = 0
-        for entry in entries(folder):
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # of another version
-                self._take(entry)
+        self._read: dict[Path, int] = {}  # bytes of each journal that were taken in
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Takes in what other ranks wrote since."""
+        with self._turn:
+            for path in journals(self._path.parent):
+                if path != self._path or self._file is None:
+                    by = ""
+                    for entry in whole_lines(path, self._read):
+                        by = entry.setdefault("by", by)  # a crash is that of who wrote last
+                        with contextlib.suppress(ValueError, KeyError, TypeError):  # other versions
+                            self._take(entry)
 
     def write(self, path: str, key: str, data: bytes, finish: str | None, **more: Any) -> None:
         """Call before the file is written: killed in between, the hash tells that it was not."""
@@ -172,6 +143,34 @@ class Journal:
     def fail(self, path: str, key: str, message: str) -> None:
         self._append({"path": path, "key": key, "failure": message})
 
+    def trying(self, paths: list[str], alone: bool) -> None:
+        """Call before a model of this process is given what these texts are made from."""
+        entry = {"trying": paths, "by": self._by, "killed": self._killed}
+        self._append(entry | ({"alone": True} if alone else {}))
+        self._watch()
+
+    def tried(self, path: str) -> None:
+        """The process outlived a text that no other line tells of."""
+        self._append({"tried": path})
+
+    def crashed(self, how: str) -> None:
+        """This process can do no more, as if it had died."""
+        self._append({"crashed": how, "by": self._by})
+
+    def under_way(self, path: str) -> bool:
+        """True if this process said that it was at a text, and not what became of it."""
+        return self._deaths.under_way(path, self._by)
+
+    def stopped(self) -> None:
+        """This process ends in order: what it is at did not kill it."""
+        if self._deaths.began(self._by):
+            self._append({"stopped": self._by})
+
+    def verdict(self, path: str) -> tuple[Verdict, str]:
+        """What is to be thought of a text that processes were at when they died."""
+        record = self.records.get(path)
+        return self._deaths.verdict(path, record.at if record else 0)
+
     def published(self, path: str) -> None:
         self._append({"path": path, "published": True})
 
@@ -188,6 +187,9 @@ class Journal:
 
     def close(self) -> None:
         with self._turn:
+            if self._watches:
+                faulthandler.disable()
+                self._watches = False
             if self._file is not None:
                 self._file.close()
                 self._file = None
@@ -208,6 +210,13 @@ class Journal:
                     os.fsync(self._file.fileno())
             self._take(entry)
 
+    def _watch(self) -> None:
+        """Has Python write into the journal that this process crashes."""
+        with self._turn:
+            if self._file is not None and not faulthandler.is_enabled():
+                faulthandler.enable(self._file, all_threads=False)
+                self._watches = True
+
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 - stays open for the run
@@ -227,7 +236,8 @@ class Journal:
                 )
             return
         self._latest = max(self._latest, at)
-        if "undone" in entry:
+        self._deaths.take(entry)
+        if "path" not in entry:
             return
         path = entry["path"]
         if "kept" in entry:
@@ -256,19 +266,6 @@ class Journal:
         record.text = entry.get("text")
         record.failure = entry.get("failure", "")
         record.problems = tuple(Problem(*problem) for problem in entry.get("problems", ()))
-
-
-def entries(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every line of all ranks' journals; each rank's in their order."""
-    for path in sorted(folder.glob("journal.*.jsonl")):
-        with open(path, "rb") as file:
-            for line in file:
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    continue  # a line cut by a kill: what it announced was not written
-                if isinstance(entry, dict) and isinstance(entry.get("at"), int):
-                    yield entry
 
 
 def _as_text(data: bytes) -> str:

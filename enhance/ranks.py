@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from stages.sample import Fatal
-
-T = TypeVar("T")
 
 _STARTED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")  # how many processes an MPI launcher started
 
@@ -91,16 +90,6 @@ class Ranks:
             )
         return kind if kind == "mps" else f"{kind}:{self.local}"
 
-    def share(self, items: Sequence[T]) -> Iterator[T]:
-        """The items this process is to do: all, or what it claims in shrinking ranges."""
-        if self._store is None:
-            yield from items
-            return
-        ranges = shrinking_ranges(len(items), self.world)
-        while (claim := self.add("claimed", 1) - 1) < len(ranges):
-            start, stop = ranges[claim]
-            yield from items[start:stop]
-
     def add(self, name: str, amount: int) -> int:
         """Adds to a counter that all ranks share; the new sum. Alone, a rank has no counters.
 
@@ -108,10 +97,8 @@ class Ranks:
         """
         if self._store is None:
             return amount
-        try:
+        with _launcher():
             return int(self._store.add(f"{self._prefix}/{name}", amount))
-        except RuntimeError:
-            raise Fatal("the launcher has ended, and this process ends with it") from None
 
     def first(self, name: str) -> bool:
         """True for the first process that asks by this name."""
@@ -120,27 +107,49 @@ class Ranks:
         except Fatal:
             return self.main
 
-    def tell(self, text: str) -> list[str] | None:
-        """Hands in this rank's text; the last rank to do so gets all of them, the others None."""
+    def put(self, name: str, text: str) -> None:
+        """Lays a text where any rank may take it."""
+        if self._store is not None:
+            place = self.add(name, 1)
+            with _launcher():
+                self._store.set(f"{self._prefix}/{name}/{place}", text)
+
+    def take(self, name: str) -> Iterator[str]:
+        """The texts that were put there by now, each for one rank alone."""
+        place = 0
+        while self._store is not None and place < self.add(name, 0):
+            place += 1
+            if self.add(f"{name}/{place}/taken", 1) == 1:
+                with _launcher():
+                    text = self._store.get(f"{self._prefix}/{name}/{place}").decode()
+                yield text
+
+    def tell(self, text: str) -> list[str]:
+        """Hands in this rank's text; those of all ranks that did so by now, as many as there are
+        ranks to the last one."""
         if self._store is None:
             return [text]
-        self._store.set(f"{self._prefix}/told/{self.rank}", text)
-        if self.add("told", 1) < self.world:
-            return None
-        return [self._store.get(f"{self._prefix}/told/{r}").decode() for r in range(self.world)]
+        with _launcher():
+            self._store.set(f"{self._prefix}/told/{self.rank}", text)
+        self.add("told", 1)
+        return self.told()
+
+    def told(self) -> list[str]:
+        """The texts that ranks have handed in by now."""
+        if self._store is None:
+            return []
+        names = [f"{self._prefix}/told/{rank}" for rank in range(self.world)]
+        with _launcher():
+            return [self._store.get(name).decode() for name in names if self._store.check([name])]
 
 
-def shrinking_ranges(count: int, world: int) -> list[tuple[int, int]]:
-    """The same list in every rank: each range half of a fair share of what is left, at least one.
-
-    Large ranges first keep claims few; small ones last let all ranks end together.
-    """
-    ranges, start = [], 0
-    while start < count:
-        size = max(1, (count - start) // (2 * world))
-        ranges.append((start, start + size))
-        start += size
-    return ranges
+@contextmanager
+def _launcher() -> Iterator[None]:
+    """Turns what its store raises into what that means."""
+    try:
+        yield
+    except RuntimeError:
+        raise Fatal("the launcher has ended, and this process ends with it") from None
 
 
 def _launcher_store(environment: Mapping[str, str]) -> Any:

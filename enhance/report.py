@@ -9,17 +9,16 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from enhance import __version__, ledgers
-from enhance.console import Bar, say
+from enhance.console import Bar
 from enhance.ranks import Ranks
+from enhance.sizes import Sizes
 from stages.dataset import Layout
-from stages.sample import Sample
+from stages.sample import Fatal, Sample
 
 LABELS = {"generated": "draft", "combined": "merge", "final": "clean"}
-_LISTED = 20  # files named in the summary; the report names all
 
 
 class Report:
@@ -38,9 +37,11 @@ class Report:
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._files: Counter[str] = Counter()
         self._failed: list[dict[str, str]] = []
+        self._passing: list[dict[str, str]] = []  # failures that need not come again
         self._people: list[dict[str, Any]] = []
         self._notes: list[dict[str, str]] = []
         self._ledgers = ledgers.Ledgers(rules)
+        self.sizes: dict[str, Sizes] = {}  # of the stages that were at work
         self._bars = {
             output: Bar(LABELS[output], total, ranks, position)
             for position, output in enumerate(outputs)
@@ -68,6 +69,8 @@ class Report:
             self._files["failed"] += 1
             stage, reason = sample.failure.stage, sample.failure.message
             self._failed.append({"file": name, "stage": stage, "reason": reason})
+            if not sample.failure.lasting:
+                self._passing.append(self._failed[-1])
             # It never reached the later stages: their bars count it here.
             with self._turn:
                 for output, bar in self._bars.items():
@@ -114,49 +117,93 @@ class Report:
         for bar in self._bars.values():
             bar.close()
 
+    def forget(self) -> None:
+        """Failures that may be this process's own: another one shall try these files."""
+        for row in self._passing:
+            self._failed.remove(row)
+        self._files["failed"] = len(self._failed)
+        for output, counts in self.stages.items():
+            counts["failed"] = sum(row["stage"] == output for row in self._failed)
+
+    def unfinished(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What stands in the place of an earlier report while this run is at work."""
+        return self._whole([], settings)
+
     def finish(
-        self, spent: Mapping[str, Counter[str]], settings: Mapping[str, Any], complete: bool
-    ) -> dict[str, Any] | None:
-        """Ends the bars. The last rank to call gets the report of all ranks, the others None."""
+        self, spent: Mapping[str, Counter[str]], settings: Mapping[str, Any], ended: str = ""
+    ) -> dict[str, Any]:
+        """Ends the bars; what is known of the whole run. `ended` says why this rank ended before
+        all was done. Only the last rank has `heard` all of them."""
         self.close()
-        mine = {
+        mine = self._part(spent) | {"ended": ended}
+        try:
+            parts = self._ranks.tell(json.dumps(mine))
+        except Fatal:  # the launcher has ended: a rank knows only its own share
+            return self._whole([mine], settings)
+        return self._whole([json.loads(text) for text in parts], settings)
+
+    def again(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The same once more, with what other ranks have handed in since."""
+        try:
+            told = self._ranks.told()
+        except Fatal:
+            told = []
+        return self._whole([json.loads(text) for text in told], settings)
+
+    def _part(self, spent: Mapping[str, Counter[str]]) -> dict[str, Any]:
+        return {
             "files": self._files,
             "stages": {
-                output: {**counts, "seconds": _rounded_up(self._seconds[output]), **spent[output]}
+                output: {
+                    **counts,
+                    "seconds": _rounded_up(self._seconds[output]),
+                    **spent.get(output, {}),
+                }
                 for output, counts in self.stages.items()
+            },
+            "sizes": {
+                output: [sizes.wanted, sizes.advice]
+                for output, sizes in self.sizes.items()
+                if sizes.advice
             },
             "failed": self._failed,
             "needs_a_person": self._people,
             "notes": self._notes,
             "ledger": self._ledgers.as_json(),
         }
-        told = self._ranks.tell(json.dumps(mine)) if complete else [json.dumps(mine)]
-        if told is None or (not complete and not self._ranks.main):
-            return None
-        return self._whole([json.loads(text) for text in told], settings, complete)
 
-    def _whole(
-        self, parts: list[dict[str, Any]], settings: Mapping[str, Any], complete: bool
-    ) -> dict[str, Any]:
+    def _whole(self, parts: list[dict[str, Any]], settings: Mapping[str, Any]) -> dict[str, Any]:
+        told = len(parts) == self._ranks.world
+        ended = sorted({part["ended"] for part in parts if part.get("ended")})
         files: Counter[str] = Counter()
         stages = {output: Counter[str]() for output in self.stages}
         for part in parts:
             files.update(part["files"])
             for output, counts in part["stages"].items():
                 stages[output].update(counts)
-        if not complete and "final" in stages:  # stopped before they were counted one by one
-            ended = sum(stages["final"][act] for act in ("done", "fresh", "edited"))
-            files["captioned"] = max(files["captioned"], ended)
+        if (ended or not told) and "final" in stages:  # before they were counted one by one
+            through = sum(stages["final"][act] for act in ("done", "fresh", "edited"))
+            files["captioned"] = max(files["captioned"], through)
+        sizes: dict[str, list[list[int]]] = defaultdict(list)
+        for part in parts:
+            for output, size in part["sizes"].items():
+                sizes[output].append(size)
         return {
             "enhance": __version__,
-            # Without the launcher's store a rank knows only its own share.
-            "complete": complete and sum(files.values()) == self._total,
+            # Every rank has spoken, and every file has come to an end.
+            "complete": told and sum(files.values()) == self._total,
+            "heard": len(parts),  # of so many ranks
+            "ended": ended,
             "dataset": str(self._layout.root),
             "ranks": self._ranks.world,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._began)),
             "seconds": round(time.time() - self._began, 3),
             "files": {"all": self._total, **files},
             "stages": stages,
+            "did_not_fit": {
+                output: [max(one for one, _ in both), min(one for _, one in both)]
+                for output, both in sizes.items()
+            },
             **{
                 name: sorted((row for part in parts for row in part[name]), key=_by_file)
                 for name in ("failed", "needs_a_person", "notes")
@@ -177,7 +224,7 @@ def news(report: Mapping[str, Any], before: bytes | None) -> bool:
     old = parsed(before)
     if worked(report) or old is None:
         return True
-    return any(report[name] != old.get(name) for name in ("failed", "needs_a_person"))
+    return any(report[name] != old.get(name) for name in ("complete", "failed", "needs_a_person"))
 
 
 def parsed(report: bytes | None) -> dict[str, Any] | None:
@@ -187,73 +234,6 @@ def parsed(report: bytes | None) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
-
-
-def summarise(report: Mapping[str, Any], where: Path) -> None:
-    """The few lines at the end, and the list of what needs a person."""
-    files = report["files"]
-    say(f"{_number(files['all'], 'file')} in {report['seconds']:.1f} s: " + _counted(files))
-    for output, counts in report["stages"].items():
-        parts = [
-            f"{counts[act]} {word}"
-            for act, word in (
-                ("done", "made"),
-                ("fresh", "up to date"),
-                ("edited", "written by hand, kept"),
-                ("refused", "not usable"),
-                ("failed", "failed"),
-            )
-            if counts.get(act)
-        ]
-        tokens = counts.get("prompt_tokens", 0) + counts.get("completion_tokens", 0)
-        if tokens:
-            parts.append(f"{tokens} tokens in {_number(counts['requests'], 'request')}")
-        if counts.get("repairs"):
-            parts.append(
-                f"{counts['repairs']} asked again, {counts.get('repaired', 0)} better for it"
-            )
-        if "cost" in counts:
-            parts.append(f"cost {counts['cost']:.4g}")
-        say(f"  {LABELS[output]}: " + (", ".join(parts) or "nothing to do"))
-    faithful = ledgers.told(report["ledger"])
-    if faithful:
-        say(f"  sources: {faithful}")
-    _say_notes(report["notes"])
-    rows = [*report["failed"], *report["needs_a_person"]]
-    if rows:
-        say(f"{_number(len(rows), 'file')} failed or need a person:")
-        for row in rows[:_LISTED]:
-            say(f"  {row['file']}: {row['reason']} [{LABELS.get(row['stage'], row['stage'])}]")
-        if len(rows) > _LISTED:
-            say(f"  and {len(rows) - _LISTED} more, all in {where}")
-    if report["needs_a_person"]:
-        say(
-            "Answers that cannot be used are not asked for again: write {name}_combined.txt by "
-            "hand, or merge anew with --overwrite combined (a larger --max_tokens if cut off)"
-        )
-
-
-def _say_notes(notes: list[Mapping[str, str]]) -> None:
-    """Problems that kept nothing from being published: how often, and one of each."""
-    if not notes:
-        return
-    counts = Counter(note["problem"] for note in notes)
-    first = {note["problem"]: note for note in reversed(notes)}
-    say("  noted (`enhance check` marks the words, `enhance show FILE` tells their sources):")
-    for label, count in counts.most_common():
-        say(f"  {count:6} {label}, as in {first[label]['file']}: {first[label]['message']}")
-
-
-def _number(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def _counted(files: Mapping[str, int]) -> str:
-    names = (("captioned", "done"), ("needs_a_person", "need a person"), ("failed", "failed"))
-    return (
-        ", ".join(f"{files[name]} {word}" for name, word in names if files.get(name))
-        or "none finished"
-    )
 
 
 def _rounded_up(seconds: float) -> float:

@@ -57,6 +57,11 @@ class Shared:
         for part in self.parts:
             part.prepare()
 
+    def load(self) -> None:
+        """Loads all; a run loads those that have something to do."""
+        for part in self.parts:
+            part.load()
+
     def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
         """Each stage with its own samples, in batches that it can take."""
         by_stage: dict[int, tuple[Stage, list[int]]] = {}
@@ -116,6 +121,12 @@ def room(
 def part_of(stage: Stage, sample: Sample) -> Stage | None:
     """The stage that a sample really goes to; None if it is passed on."""
     return stage.part(sample) if isinstance(stage, Shared) else stage
+
+
+def computes(stage: Stage) -> bool:
+    """True if a model works for this stage within this process: it has to be loaded, may not fit
+    into the memory, and may take the process with it. A server is asked one file at a time."""
+    return any(part.output == "generated" or part.batch_size > 1 for part in parts_of(stage))
 
 
 def parts_of(stage: Stage) -> list[Stage]:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 from enhance.build import build, in_turns
 from enhance.cache import FOLDER, Cache
 from enhance.concepts import Concept, Concepts, check
 from enhance.config import Config
-from enhance.console import say, start_logging
+from enhance.console import start_logging
 from enhance.disk import Lock, Writer
-from enhance.flow import through
+from enhance.ending import Ending
+from enhance.flow import Broken, through
 from enhance.journal import Journal
 from enhance.plan import plan
 from enhance.ranks import Ranks
-from enhance.report import Report, news, parsed, summarise, worked
+from enhance.report import Report, parsed
 from enhance.rooms import part_of, parts_of
+from enhance.shares import Share
 from stages.dataset import Layout, find
 from stages.generate import Generate
 from stages.load import load, read
@@ -67,37 +69,31 @@ def run(config: Config, ranks: Ranks) -> int:
         _notices(config, concepts, stages)
         outputs = [stage.output for stage in stages]
         report = Report(layout, ranks, len(media), outputs, lambda path: concepts.of(path).policy)
+        share = Share(media, ranks, before=journal.refresh)
+        end = Ending(report, ranks, writer, folder / "report.json", _settings(config))
+        cache.begin = end.open
         stopped: Fatal | KeyboardInterrupt | None = None
         overlap = not in_turns(config, concepts.all)
         try:
-            samples = load(ranks.share(media), layout, cache.owners)
-            for sample in chain(stages, samples, cache, report, overlap):
+            samples = load(share, layout, cache.owners)
+            for sample in chain(stages, samples, cache, report, overlap, share):
                 report.count(sample)
+                if not sample.failure or sample.failure.lasting:
+                    share.ended(sample.media)
         except (Fatal, KeyboardInterrupt) as reason:
             stopped = reason
         finally:
+            cache.stopped()
             report.close()
             for stage in stages:
                 stage.close()
             journal.close()
+        if isinstance(stopped, Broken):
+            share.give_back(but=cache.doubtful)
+            report.forget()
         spent = {stage.output: stage.spent for stage in stages}
-        told = report.finish(spent, _settings(config), complete=stopped is None)
-        if told is not None and concepts.told:
-            told["concepts"] = concepts.as_json()
-        if told is not None and (worked(told) or not isinstance(stopped, Fatal)):
-            path = folder / "report.json"
-            if news(told, read(path)):
-                text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-                writer.write(path, text.encode("utf-8", "backslashreplace"))
-            summarise(told, path)
-            if isinstance(stopped, KeyboardInterrupt):
-                say("Stopped before the end; the same command goes on from here.")
-        if isinstance(stopped, Fatal):
-            raise stopped
-        if stopped is not None:
-            return 130
-        needy = told is not None and (told["failed"] or told["needs_a_person"])
-        return 3 if needy and config.run.strict else 0
+        more = {"concepts": concepts.as_json()} if concepts.told else {}
+        return end.close(stopped, spent, more, config.run.strict)
 
 
 def chain(
@@ -106,9 +102,11 @@ def chain(
     cache: Cache,
     report: Report,
     overlap: bool,
+    share: Share[Path],
 ) -> Iterable[Sample]:
-    """The samples through all stages: together, or one stage after the other."""
+    """The samples of a share through all stages: together, or one stage after the other."""
     prepared: set[int] = set()
+    loaded: set[int] = set()
 
     def prepare(first: Stage) -> Callable[[Sample], None]:
         ahead = stages[stages.index(first) :]
@@ -121,14 +119,20 @@ def chain(
                 if part is not None and id(part) not in prepared:
                     prepared.add(id(part))
                     part.prepare()
+            mine = part_of(first, sample)
+            if mine is not None and id(mine) not in loaded:
+                # Before files are claimed for it: those that are ready sooner can have them.
+                loaded.add(id(mine))
+                mine.load()
 
         return once
 
     for stage in stages:
-        samples = through(stage, samples, cache, report, prepare(stage))
+        samples = through(stage, samples, cache, report, prepare(stage), share)
         if not overlap:
             samples = list(samples)
             stage.close()
+            share = Share((), Ranks())  # what this process has by now is its own
     return samples
 
 

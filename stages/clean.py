@@ -45,6 +45,9 @@ class Clean:
     def prepare(self) -> None:
         """Nothing to prepare."""
 
+    def load(self) -> None:
+        """Nothing to load."""
+
     def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
         """Raises Unusable for a sample without a combined caption."""
         return [self._final(sample) for sample in batch]

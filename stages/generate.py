@@ -102,6 +102,10 @@ class Generate:
             Caption(answer.text, origin, answer.finish, _problems(answer)) for answer in answers
         ]
 
+    def load(self) -> None:
+        """Raises Fatal if the model cannot be loaded."""
+        self._drafter.load()
+
     def close(self) -> None:
         self._drafter.close()
 

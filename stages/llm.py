@@ -156,6 +156,8 @@ class Chat(Protocol):
 
     def prepare(self) -> None: ...
 
+    def load(self) -> None: ...
+
     def __call__(
         self, conversations: Sequence[Conversation], temperature: float | None = None
     ) -> list[Reply]:

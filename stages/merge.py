@@ -97,6 +97,10 @@ class Merge:
             self._repair(texts, answers)
         return [self._caption(answer) for answer in answers]
 
+    def load(self) -> None:
+        """Raises Fatal if the chat model cannot be loaded."""
+        self._chat.load()
+
     def close(self) -> None:
         self._chat.close()
 

@@ -117,6 +117,11 @@ class Stage(Protocol):
         """Called once before the first batch of the run. Raises Fatal if the room cannot work."""
         ...
 
+    def load(self) -> None:
+        """Called once after that: what takes long before the first batch, such as a model. Raises
+        Fatal if it cannot be loaded."""
+        ...
+
     def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
         """One caption per sample, in order. Raises if the batch cannot be done."""
         ...

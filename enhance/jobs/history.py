@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from enhance.journal import as_bytes, entries, text_hash
+from enhance.journal import as_bytes, text_hash
+from enhance.lines import entries
 
 
 @dataclass(slots=True)

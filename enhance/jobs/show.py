@@ -12,9 +12,10 @@ from enhance.cache import FOLDER, with_caption
 from enhance.concepts import Concept, Concepts
 from enhance.console import say
 from enhance.flags import Parser
-from enhance.journal import Journal, Kept, Record, as_bytes, text_hash
+from enhance.journal import Journal, as_bytes, text_hash
 from enhance.ledgers import ledger
 from enhance.owners import Owners
+from enhance.records import Kept, Record
 from stages import policy
 from stages.clean import Clean
 from stages.dataset import Layout, Options

@@ -68,7 +68,7 @@ class ChatModel:
     ) -> list[Reply]:
         """One reply per conversation, in order. Raises MemoryError for too large a batch."""
         warmth = self._options.merge_temperature if temperature is None else temperature
-        self._load()
+        self.load()
         prompts = [self._render(conversation) for conversation in conversations]
         # The template has written its own special tokens: a second BOS would spoil the answer.
         inputs = self._tokenizer(
@@ -126,7 +126,8 @@ class ChatModel:
             completion_tokens=len(answer),
         )
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Raises Fatal if the weights cannot be loaded."""
         if self._model is not None:
             return
         from transformers import AutoModelForCausalLM

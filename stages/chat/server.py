@@ -87,6 +87,9 @@ class Server:
             # Public lists of models need no key, and lists of local servers are not complete.
             self._probe()
 
+    def load(self) -> None:
+        """Nothing to load."""
+
     def __call__(
         self, conversations: Sequence[Conversation], temperature: float | None = None
     ) -> list[Reply]:
