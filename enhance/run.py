@@ -79,7 +79,7 @@ def run(config: Config, ranks: Ranks) -> int:
             for sample in chain(stages, samples, cache, report, overlap, share):
                 report.count(sample)
                 if not sample.failure or sample.failure.lasting:
-                    share.ended(sample.media)
+                    share.ended(os.fspath(sample.media))
         except (Fatal, KeyboardInterrupt) as reason:
             stopped = reason
         finally:
@@ -89,7 +89,7 @@ def run(config: Config, ranks: Ranks) -> int:
                 stage.close()
             journal.close()
         if isinstance(stopped, Broken):
-            share.give_back(but=cache.doubtful)
+            share.give_back(but=lambda path: cache.doubtful(Path(path)))
             report.forget()
         spent = {stage.output: stage.spent for stage in stages}
         more = {"concepts": concepts.as_json()} if concepts.told else {}
@@ -102,7 +102,7 @@ def chain(
     cache: Cache,
     report: Report,
     overlap: bool,
-    share: Share[Path],
+    share: Share[str],
 ) -> Iterable[Sample]:
     """The samples of a share through all stages: together, or one stage after the other."""
     prepared: set[int] = set()
