@@ -51,7 +51,7 @@ def build(
             return None
         drafter = drafters.setdefault(options.of_model, Drafter(options, ranks.device))
         template, asked = _prompt(options.prompt), policy_of(rules)
-        return Generate(options, asked, rules.anchor, template, drafter, store.content)
+        return Generate(options, asked, rules.anchor, template, drafter, store.content, ranks.cores)
 
     @cache
     def merging(options: llm.Options, rules: policy.Options, generating: generate.Options) -> Merge:

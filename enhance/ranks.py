@@ -66,6 +66,14 @@ class Ranks:
         return ranks
 
     @property
+    def cores(self) -> int:
+        """This process's part of the cores of its machine, at least one."""
+        usable = getattr(os, "sched_getaffinity", None)
+        count = len(usable(0)) if usable else os.cpu_count() or 1
+        beside = os.environ.get("LOCAL_WORLD_SIZE", "")
+        return max(1, count // int(beside) if beside.isdigit() and int(beside) else count)
+
+    @property
     def main(self) -> bool:
         """True for the one process that shows progress."""
         return self.rank == 0

@@ -32,7 +32,8 @@ def summarise(report: Mapping[str, Any], where: Path) -> None:
         ]
         tokens = counts.get("prompt_tokens", 0) + counts.get("completion_tokens", 0)
         if tokens:
-            parts.append(f"{tokens} tokens in {_number(counts['requests'], 'request')}")
+            asked = counts.get("requests")  # a model in this process counts none
+            parts.append(f"{tokens} tokens" + (f" in {_number(asked, 'request')}" if asked else ""))
         if counts.get("repairs"):
             parts.append(
                 f"{counts['repairs']} asked again, {counts.get('repaired', 0)} better for it"

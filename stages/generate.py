@@ -24,6 +24,7 @@ from stages.text import not_a_caption
 # Images per batch. A GPU that cannot hold 16 halves the batch by itself.
 BATCH_SIZES = {"cuda": 16, "xpu": 16, "mps": 4, "cpu": 4}
 _WHITE = "#ffffff"
+_READY = 4  # batches that are kept ready at most
 
 
 # Settings besides dtype and max_new_tokens that change a draft.
@@ -34,7 +35,6 @@ class Generate:
     """Images to drafts. The captioner is loaded by the first batch."""
 
     output = "generated"
-    workers = 2  # one batch in the model while the next is decoded
 
     def __init__(
         self,
@@ -44,9 +44,11 @@ class Generate:
         template: str,
         drafter: Drafter,
         content: Callable[[Path], str],
+        cores: int = 2,
     ) -> None:
         """`template` is the text of `--prompt`, "" for the captioner's own; `drafter` that of
-        `options`, perhaps shared; `content` is a digest of a media file's bytes."""
+        `options`, perhaps shared; `content` is a digest of a media file's bytes; `cores` are those
+        that may decode pictures."""
         self._options = options
         self._policy = policy
         self._anchor = anchor
@@ -55,6 +57,9 @@ class Generate:
         self._content = content
         self._background = hexadecimal(options.background or _WHITE)
         self.batch_size = options.batch_size
+        # One batch in the model while the next ones are decoded: a small model on a fast GPU is
+        # through with a batch sooner than one core has decoded another.
+        self.workers = 1 + max(1, min(_READY, cores - 1))
         self.spent: Counter[str] = Counter()
         self._counting = threading.Lock()
         self._checked = False
