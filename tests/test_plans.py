@@ -69,7 +69,7 @@ def test_explain_says_of_every_file_what_would_run_and_why(
     flags = ("--dataset_dir", few, *with_server(server), "--explain")
     assert plan(capsys, *flags)[:15] == [
         "broken.png",
-        "  draft: failed before: not an image that can be read",
+        "  draft: failed before: it holds text, not an image",
         "one.png",
         "  draft: kept: up to date",
         "  merge: would run: manual changed",
