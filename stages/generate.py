@@ -195,7 +195,11 @@ class Generate:
 
 def _circles(answer: Answer) -> bool:
     lost = not_a_caption(answer.text)
-    return lost is not None and lost.label == "loop"
+    if lost is None:
+        return False
+    # Signs without a word, or marks that do not show, over and over.
+    endless = answer.finish == "length" and lost.label in ("garbage", "empty")
+    return endless or lost.label == "loop"
 
 
 def _cut_off(answer: Answer) -> bool:
