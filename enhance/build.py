@@ -14,17 +14,16 @@ from enhance.disk import Writer
 from enhance.journal import Journal
 from enhance.ranks import Ranks
 from enhance.rooms import OneChat, room
+from enhance.servers import Servers
 from stages import generate, llm, policy
-from stages.chat.model import ChatModel
-from stages.chat.server import Server
+from stages.asking import Asking, InOneStep
 from stages.clean import Clean
 from stages.dataset import Layout
-from stages.drafter import Drafter
 from stages.generate import Generate
 from stages.llm import Chat
 from stages.load import read
 from stages.merge import Merge
-from stages.policy import policy_of
+from stages.policy import Policy, policy_of
 from stages.sample import Fatal, Stage
 from stages.text.encoding import decode
 
@@ -43,40 +42,58 @@ def build(
     store = Cache(layout, journal, writer, clean, config.cache.overwrite)
     until = config.run.until
 
-    drafters: dict[tuple[object, ...], Drafter] = {}
+    servers = Servers(config, concepts.all, ranks)
 
     @cache
-    def drafting(options: generate.Options, rules: policy.Options) -> Generate | None:
+    def drafting(
+        options: generate.Options, rules: policy.Options, merge: llm.Options
+    ) -> Generate | None:
         if not options.generate:
             return None
-        drafter = drafters.setdefault(options.of_model, Drafter(options, ranks.device))
-        template, asked = _prompt(options.prompt), policy_of(rules)
-        return Generate(options, asked, rules.anchor, template, drafter, store.content, ranks.cores)
+        drafter, template = servers.drafter(options, merge), _prompt(options.prompt)
+        if merge.merge or template:
+            return Generate(
+                options, Asking(policy_of(rules), rules, template), drafter, store.content
+            )
+        asked, _, text = instructed(rules)
+        asking = InOneStep(asked, rules, text, merge.repair)
+        return Generate(options, asking, drafter, store.content)
 
     @cache
-    def merging(options: llm.Options, rules: policy.Options, generating: generate.Options) -> Merge:
+    def instructed(rules: policy.Options) -> tuple[Policy, policy.Options, str]:
+        """The policy with the user's own rules, and the instructions that replace its own."""
         text = _text("--system_prompt", rules.system_prompt)
         asked = policy_of(rules).with_rules(_text("--rules", rules.rules))
-        if text:
-            text = "\n- ".join((text, *asked.rules))
-        return Merge(chat(options, generating.dtype), options, asked, rules, text)
+        return asked, rules, "\n- ".join((text, *asked.rules)) if text else ""
+
+    @cache
+    def merging(options: llm.Options, rules: policy.Options, dtype: str) -> Merge | None:
+        if not options.merge:
+            return None
+        return Merge(chat(options, dtype), options, *instructed(rules))
 
     @cache
     def chat(options: llm.Options, dtype: str) -> Chat:
-        made = _chat(config, options, dtype, ranks, concepts)
+        made = servers.chat(options, dtype)
         return cast(Chat, OneChat(made)) if len(concepts.all) > 1 else made
 
-    def merging_of(concept: Concept) -> Stage:
-        return merging(concept.merge, concept.policy, concept.generate)
+    def merging_of(concept: Concept) -> Stage | None:
+        return merging(concept.merge, concept.policy, concept.generate.dtype)
 
     def drafting_of(concept: Concept) -> Stage | None:
-        return drafting(concept.generate, concept.policy)
+        return drafting(concept.generate, concept.policy, concept.merge)
 
     stages = [_room("generated", concepts, drafting_of)]
     if until == "generated" and stages == [None]:
         raise Fatal("--no_generate and --until generated leave nothing to do", 2)
+    for concept in concepts.all:
+        if not (concept.merge.merge or concept.generate.generate):
+            where = f"{concept.name}: " if concept.files else ""
+            raise Fatal(f"{where}--no_generate and --no_merge leave nothing to do", 2)
     if until != "generated":
         stages.append(_room("combined", concepts, merging_of))
+    if until == "combined" and stages[-1] is None:
+        raise Fatal("--no_merge and --until combined leave nothing to do", 2)
     if until == "final":
         stages.append(clean)
     return store, [stage for stage in stages if stage is not None]
@@ -92,41 +109,11 @@ def cleaner(concepts: Concepts) -> Stage:
     return cast(Stage, _room("final", concepts, lambda concept: cleaning(concept.policy)))
 
 
-def serves(config: Config, options: llm.Options) -> bool:
-    """True if a server merges. A folder as --model can only be meant for this process."""
-    if options.base_url:
-        return True
-    return bool(config.key) and not Path(options.model or "?").expanduser().is_dir()
-
-
-def in_turns(config: Config, concepts: list[Concept]) -> bool:
-    """True if one stage waits for the other: two models in one process share its memory, so the
-    captioner is unloaded before the other loads."""
-    if not config.run.overlap:
-        return True
-    served = all(serves(config, concept.merge) for concept in concepts)
-    return not served and config.run.until != "generated"
-
-
 def _room(
     output: str, concepts: Concepts, stage_of: Callable[[Concept], Stage | None]
 ) -> Stage | None:
     parts = {concept.name: stage_of(concept) for concept in concepts.all}
     return room(output, parts, lambda media: concepts.of(media).name)
-
-
-def _chat(
-    config: Config, options: llm.Options, dtype: str, ranks: Ranks, concepts: Concepts
-) -> Chat:
-    """A server if one is configured, else a model in this process."""
-    if not serves(config, options):
-        return ChatModel(options, dtype, ranks.device)
-    # Datasets are handed around: a server that only its caption.toml names must not get the key.
-    own = options.base_url.rstrip("/") == config.merge.base_url.rstrip("/")
-    # Concepts with models of their own at one server share its ceilings, and all share the money.
-    served = {one.merge for one in concepts.all if serves(config, one.merge)}
-    beside = [one for one in served if one.base_url == options.base_url or one.max_cost]
-    return Server(options, config.key.reveal() if own else "", ranks.world * len(beside))
 
 
 def _prompt(text: str) -> str:

@@ -17,14 +17,14 @@ from typing import Any
 import dotenv
 import yaml
 
-from enhance import cache, console
+from enhance import aliases, cache, console
 from enhance.flags import DEFAULTS, JOB_SECTIONS, SECTIONS, RunOptions, parser, spell
 from stages import dataset, generate, llm, policy
 from stages.sample import Fatal
 
-# Names that other tools use for our settings.
-ALIASES = {"OPENAI_BASE_URL": "base_url"}
 KEY = "OPENAI_API_KEY"
+CAPTIONER_KEY = "CAPTIONER_API_KEY"  # where the captioner's server has another one
+_KEYS = (KEY, CAPTIONER_KEY)
 _PREFIX = "ENHANCE_"
 
 # The wheel ships the folder inside this package; a checkout has it beside.
@@ -60,7 +60,9 @@ class Config:
     run: RunOptions
     report: console.Options
     key: Secret
+    captioner_key: Secret
     origins: Mapping[str, str]
+    notices: tuple[str, ...] = ()  # names of other tools that were read
 
     def values(self) -> dict[str, Any]:
         """Every setting by name, without secrets."""
@@ -81,8 +83,10 @@ def read(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Co
     found = ChainMap(*layers.values())
     origins = {name: _origin(name, layers) for name in DEFAULTS}
     sections = {name: _section(name, found) for name in SECTIONS}
-    key = Secret(environment.get(KEY) or dotted.get(KEY) or "")
-    config = Config(**sections, key=key, origins=origins)
+    key, own = (Secret(environment.get(name) or dotted.get(name) or "") for name in _KEYS)
+    named = {"environment": environment, ".env": dotted}
+    told = tuple(aliases.notices(named, origins, _PREFIX))
+    config = Config(**sections, key=key, captioner_key=own, origins=origins, notices=told)
     if found.get("print_config"):
         _print(config)
         raise SystemExit(0)
@@ -174,9 +178,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _from_variables(variables: Mapping[str, str]) -> list[str]:
     spelled: list[str] = []
-    for variable, name in ALIASES.items():
-        if variables.get(variable) and f"{_PREFIX}{name.upper()}" not in variables:
-            spelled += spell(name, variables[variable])
+    for name, value in aliases.values(variables, _PREFIX):
+        spelled += spell(name, value)
     for variable, value in sorted(variables.items()):
         if variable.startswith(_PREFIX):
             spelled += spell(variable.removeprefix(_PREFIX).lower(), value)
@@ -243,4 +246,5 @@ def _print(config: Config) -> None:
             text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=1000)
             text = text.removesuffix("\n").removesuffix("\n...")
             print(f"  {option.name}: {text}  # {config.origins[option.name]}")
-    print(f"# {KEY}: {'set' if config.key else 'not set'}", flush=True)
+    for name, key in zip(_KEYS, (config.key, config.captioner_key), strict=True):
+        print(f"# {name}: {'set' if key else 'not set'}", flush=True)

@@ -1,4 +1,5 @@
-"""What a run would ask of a language model before it does: requests, tokens, time and money."""
+"""What a run would ask of a captioner's server and of a language model before it does: requests,
+tokens, time and money."""
 
 from __future__ import annotations
 
@@ -6,18 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from stages import llm
+from stages.generate import Generate
 from stages.llm import Conversation
 from stages.merge import Merge
 from stages.sample import Caption, Sample, Unusable
 
 _COUNTED = 50  # conversations of a concept that a tokenizer counts; the others by their letters
 _LETTERS = 4  # a token, where no tokenizer is at hand
+_GUESSED = "estimated at 4 letters each"
+_UNKNOWN = "without the pictures' own, which differ by model"
 _DRAFT = "x" * 400  # in the place of a draft that is not made yet
 _ANSWER = 60  # tokens of a caption, where no run tells
+_DRAFTED = 90  # tokens of a draft, where no run tells
 
 
 class Estimate:
-    """Of all merges that would run. `before` is the report of an earlier run, if there is one."""
+    """Of all drafts by servers and all merges that would run. `before` is the report of an earlier
+    run, if there is one."""
 
     def __init__(self, before: Mapping[str, Any] | None) -> None:
         known = before is not None and _is_whole(before)
@@ -25,6 +32,7 @@ class Estimate:
         self._seconds: float = (before or {})["seconds"] if known else 0.0
         self._runs: dict[str, int] = {}
         self._merges: dict[int, _Asked] = {}
+        self._drafts = _Drafts(self._stages.get("generated", {}))
 
     def add(self, output: str) -> None:
         """One file that a stage would work on."""
@@ -41,10 +49,16 @@ class Estimate:
         except Unusable:
             return
 
-    def lines(self) -> list[str]:
-        """For the plan; none if nothing would be asked."""
+    def draft(self, generate: Generate, server: llm.Options, sample: Sample) -> None:
+        """One file that a server would draft."""
+        self._drafts.add(generate.question(sample), server)
+
+    def lines(self, output: str) -> list[str]:
+        """For the plan of a stage; none if nothing would be asked."""
         asked = [one for one in self._merges.values() if one.count]
-        if not asked:
+        if output == "generated" and self._drafts.count:
+            return [*self._drafts.lines(), *([] if asked else [self._time()])]
+        if output != "combined" or not asked:
             return []
         result = [self._tokens(asked), self._time()]
         result += [line for line in (self._money(asked),) if line]
@@ -54,7 +68,7 @@ class Estimate:
         count = sum(one.count for one in asked) * self._times
         sent = sum(one.tokens for one in asked) * self._times
         counted = all(one.counted for one in asked)
-        how = "counted by the model's tokenizer" if counted else "estimated at 4 letters each"
+        how = "counted by the model's tokenizer" if counted else _GUESSED
         undrafted = sum(one.undrafted for one in asked)
         guess = f"; {_thousands(undrafted)} drafts are not made yet" if undrafted else ""
         again = "" if self._answers() else "; asking again comes on top"
@@ -105,6 +119,54 @@ class Estimate:
 
     def _answers(self) -> float:
         return self._stages.get("combined", {}).get("requests", 0)
+
+
+class _Drafts:
+    """What servers would be asked about pictures. What a picture weighs only an earlier run tells:
+    models make between 85 and 25,000 tokens of it."""
+
+    def __init__(self, before: Mapping[str, float]) -> None:
+        """`before` is what the last run drafted."""
+        self._before = before if before.get("requests") else {}
+        self.count = 0
+        self._letters = 0
+        self._price_in = self._price_out = 0.0  # of a token each for all files together
+        self._most = 0.0
+
+    def add(self, text: str, server: llm.Options) -> None:
+        self.count += 1
+        self._letters += len(text)
+        self._price_in += server.cost(1, 0)
+        self._price_out += server.cost(0, 1)
+        self._most = max(self._most, server.max_cost)
+
+    def lines(self) -> list[str]:
+        known = self._before
+        done = max(known.get("done", 0), 1)
+        times = known["requests"] / done if known else 1.0
+        sent = known.get("prompt_tokens", 0) / done if known else self._texts
+        said = known.get("completion_tokens", 0) / done if known else _DRAFTED
+        how = "with the pictures, as in the last run" if known else f"{_GUESSED}; {_UNKNOWN}"
+        again = "" if known else "; asking again comes on top"
+        source = "as in the last run" if known else "a guess"
+        line = (
+            f"asks {_thousands(self.count * times)} times{again}: about "
+            f"{_thousands(self.count * sent)} tokens in ({how}), "
+            f"{_thousands(self.count * said)} out ({said:.0f} an answer, {source})"
+        )
+        cost = self._price_in * sent + self._price_out * said
+        return [line, *([self._money(cost)] if cost else [])]
+
+    @property
+    def _texts(self) -> float:
+        return self._letters / _LETTERS / self.count
+
+    def _money(self, cost: float) -> str:
+        stops = self._most and cost > self._most
+        without = "" if self._before else ", without the pictures"
+        return f"costs about {cost:.3g} by the prices given{without}" + (
+            f"; --max_cost {self._most:g} stops before" if stops else ""
+        )
 
 
 class _Asked:

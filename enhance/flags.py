@@ -76,6 +76,10 @@ LISTED = frozenset(
 )
 
 
+# What gen-captions.py calls it.
+_ALSO = {"output_dir": ("caption_dir",)}
+
+
 class Parser(argparse.ArgumentParser):
     """Takes --kebab-case too, and says what is wrong in one line."""
 
@@ -206,7 +210,9 @@ def _add(group: Any, option: Any, kind: Any) -> None:
         kind = _at_least(kind, metadata.pop("least"), metadata.pop("most", math.inf))
     elif "choices" not in metadata:
         metadata.setdefault("metavar", "TEXT")
-    group.add_argument(f"--{option.name}", type=kind, help=text.replace("%", "%%"), **metadata)
+    names = [f"--{name}" for name in (option.name, *_ALSO.get(option.name, ()))]
+    text = text.replace("%", "%%")
+    group.add_argument(*names, dest=option.name, type=kind, help=text, **metadata)
 
 
 def _listed(text: str) -> list[str]:

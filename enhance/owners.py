@@ -11,6 +11,7 @@ from pathlib import Path
 
 from enhance.disk import Writer
 from enhance.journal import Journal, Whose, text_hash
+from stages.clean import made_of
 from stages.dataset import Layout
 from stages.load import read
 from stages.sample import Caption, Sample, Stage
@@ -51,7 +52,7 @@ class Owners:
             return False  # the journal is whole, and it never published this one
         combined = read(combined_path)
         if combined is None:
-            return False
+            return self._is_cleaned_draft(media, name, data)
         sample = Sample(media, combined=Caption(decode(combined)[0], ""))
         # The journal was deleted, or the files were renamed. What would be published now is ours;
         # else, a text younger than the merge is an edited final, an older one was merged. Noted at
@@ -63,6 +64,15 @@ class Owners:
         if younger:
             self._journal.published(name)
         return younger
+
+    def _is_cleaned_draft(self, media: Path, name: str, data: bytes) -> bool:
+        """True if `data` is what a draft would be published as that nothing was merged into."""
+        draft = read(self._layout.path(media, "generated"))
+        sample = Sample(media, generated=Caption(decode(draft)[0], "") if draft else None)
+        if not self.cleans_to(sample, data):
+            return False
+        self._journal.adopt(name, data)
+        return True
 
     def whose(self, sample: Sample, output: str, path: Path, data: bytes) -> Whose:
         """Who wrote the text standing at `path`. Raises OSError if what tells cannot be read."""
@@ -86,8 +96,9 @@ class Owners:
         return kept == data or (kept is None and not self.is_final(media, path, data))
 
     def cleans_to(self, sample: Sample, data: bytes) -> bool:
-        """True if `data` is what the sample's combined caption would be published as."""
-        if sample.combined is None or not sample.combined.usable:
+        """True if `data` is what the sample's caption would be published as."""
+        made = made_of(sample)
+        if made is None or not made.usable:
             return False
         (caption,) = self._cleaner([sample])
         return not caption.blocked and caption.text.encode() == data

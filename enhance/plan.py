@@ -12,6 +12,7 @@ from enhance.estimate import Estimate
 from enhance.report import LABELS
 from enhance.rooms import part_of
 from stages.dataset import Layout
+from stages.generate import Generate
 from stages.merge import Merge
 from stages.sample import Sample, Stage
 
@@ -25,7 +26,8 @@ def plan(
     before: Mapping[str, Any] | None,
 ) -> None:
     """Prints per stage how many files would run and for which reason, and what that would ask of
-    the language model; `explain`: per file. `before` is the report of an earlier run, if any."""
+    servers and the language model; `explain`: per file. `before` is the report of an earlier run,
+    if any."""
     estimate = Estimate(before)
     reasons = {stage.output: Counter[tuple[str, str]]() for stage in stages}
     for sample in samples:
@@ -39,6 +41,8 @@ def plan(
                 part = part_of(stage, seen)
                 if isinstance(part, Merge):
                     estimate.ask(part, seen, drafting)
+                elif isinstance(part, Generate) and part.server:
+                    estimate.draft(part, part.server, seen)
             reasons[output][decision.act, decision.reason] += 1
             lines.append(f"  {LABELS[output]}: {_word(decision.act)}: {decision.reason}")
         if explain:
@@ -48,7 +52,7 @@ def plan(
         say(f"{LABELS[output]}: {runs} of {sum(counts.values())} files would run")
         for (act, reason), count in counts.most_common():
             say(f"  {count} {_word(act)}: {reason}")
-        for line in estimate.lines() if output == "combined" else ():
+        for line in estimate.lines(output):
             say(f"  {line}")
     say("Nothing was written.")
 

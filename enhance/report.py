@@ -15,6 +15,7 @@ from enhance import __version__, ledgers
 from enhance.console import Bar
 from enhance.ranks import Ranks
 from enhance.sizes import Sizes
+from stages.clean import made_of
 from stages.dataset import Layout
 from stages.sample import Fatal, Sample
 
@@ -78,8 +79,9 @@ class Report:
                         bar.advance("failed")
             return
         last = next((caption for caption in reversed(captions) if caption is not None), None)
-        if sample.combined is not None and sample.combined.blocked:
-            last = sample.combined  # where it was lost; nothing of it was left to clean
+        made = made_of(sample)
+        if made is not None and made.blocked:
+            last = made  # where it was lost; nothing of it was left to clean
         blocked = [problem for problem in last.problems if problem.blocking] if last else []
         if blocked:
             self._files["needs_a_person"] += 1
@@ -99,7 +101,7 @@ class Report:
         else:
             self._files["captioned"] += 1
         self._note(name, captions)
-        if "combined" in self.stages:
+        if "final" in self.stages or "combined" in self.stages:
             self._ledgers.count(name, sample)
 
     def _index(self, output: str) -> int:

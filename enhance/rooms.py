@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stages.generate import Generate
 from stages.llm import Chat
 from stages.sample import Caption, Sample, Stage
 
@@ -126,7 +127,10 @@ def part_of(stage: Stage, sample: Sample) -> Stage | None:
 def computes(stage: Stage) -> bool:
     """True if a model works for this stage within this process: it has to be loaded, may not fit
     into the memory, and may take the process with it. A server is asked one file at a time."""
-    return any(part.output == "generated" or part.batch_size > 1 for part in parts_of(stage))
+    return any(
+        part.server is None if isinstance(part, Generate) else part.batch_size > 1
+        for part in parts_of(stage)
+    )
 
 
 def parts_of(stage: Stage) -> list[Stage]:

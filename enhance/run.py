@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from enhance.build import build, in_turns
+from enhance.build import build
 from enhance.cache import FOLDER, Cache
 from enhance.concepts import Concept, Concepts, check
 from enhance.config import Config
@@ -24,6 +24,7 @@ from enhance.plan import plan
 from enhance.ranks import Ranks
 from enhance.report import Report, parsed
 from enhance.rooms import part_of, parts_of
+from enhance.servers import in_turns
 from enhance.shares import Share
 from stages.dataset import Layout, find
 from stages.generate import Generate
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 def run(config: Config, ranks: Ranks) -> int:
     """Captions the dataset; the exit status. Raises Fatal if the run cannot go on."""
     start_logging(config.report, ranks)
+    for notice in config.notices:
+        log.info(notice)
     check(config.policy)
     layout = Layout.of(config.load)
     media, notices = find(config.load, layout)

@@ -59,9 +59,12 @@ def summarise(report: Mapping[str, Any], where: Path) -> None:
         if len(rows) > _LISTED:
             say(f"  and {len(rows) - _LISTED} more, all in {where}")
     if report["needs_a_person"]:
+        merges = "combined" in report["stages"]
+        made, anew = ("combined", "merge") if merges else ("generated", "draft")
+        limit = "max_tokens" if merges else "max_new_tokens"
         say(
-            "Answers that cannot be used are not asked for again: write {name}_combined.txt by "
-            "hand, or merge anew with --overwrite combined (a larger --max_tokens if cut off)"
+            f"Answers that cannot be used are not asked for again: write {{name}}_{made}.txt by "
+            f"hand, or {anew} anew with --overwrite {made} (a larger --{limit} if cut off)"
         )
 
 

@@ -1,4 +1,5 @@
-"""The last room: cleans the combined caption and decides whether it may be published."""
+"""The last room: cleans the combined caption, or the captioner's own where nothing is merged, and
+decides whether it may be published."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from stages.sample import Caption, Sample, Unusable, fingerprint
 
 
 class Clean:
-    """The combined caption to the final one, with its problems. Sends nothing, loads nothing."""
+    """A caption to the final one, with its problems. Sends nothing, loads nothing."""
 
     output = "final"
     batch_size = 1
@@ -25,9 +26,10 @@ class Clean:
         self.spent: Counter[str] = Counter()
 
     def key(self, sample: Sample) -> str:
-        combined = sample.combined
-        text = (combined.text, combined.finish, combined.blocked) if combined else None
-        return f"{fingerprint(combined=text)} {self._settings}"
+        made = made_of(sample)
+        name = "generated" if made and made is sample.generated else "combined"
+        text = (made.text, made.finish, made.blocked) if made else None
+        return f"{fingerprint(**{name: text})} {self._settings}"
 
     def settings(self, media: Path) -> str:
         return self._settings
@@ -49,23 +51,29 @@ class Clean:
         """Nothing to load."""
 
     def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
-        """Raises Unusable for a sample without a combined caption."""
+        """Raises Unusable for a sample without a caption to clean."""
         return [self._final(sample) for sample in batch]
 
     def close(self) -> None:
         """Nothing to close."""
 
     def _final(self, sample: Sample) -> Caption:
-        if sample.combined is None:
-            raise Unusable("there is no combined caption to clean")
-        if sample.combined.blocked:
-            # The merge knows what cannot be seen here: that it is another picture's, say.
-            return Caption("", "clean", problems=sample.combined.problems)
+        made = made_of(sample)
+        if made is None:
+            raise Unusable("there is no caption to clean")
+        if made.blocked:
+            # Who made it knows what cannot be seen here: that it is another picture's, say.
+            return Caption("", "clean", problems=made.problems)
         cleaned = text.clean(
-            sample.combined.text,
+            made.text,
             lora_type=self._options.lora_type,
             anchor=self._options.anchor,
-            finish=sample.combined.finish,
+            finish=made.finish,
             options=self._cleaning,
         )
         return Caption(cleaned.text or "", "clean", problems=cleaned.problems)
+
+
+def made_of(sample: Sample) -> Caption | None:
+    """What the final caption is made of: the combined one, or where nothing is merged the draft."""
+    return sample.combined if sample.combined is not None else sample.generated

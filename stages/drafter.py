@@ -1,26 +1,20 @@
-"""Which captioner drafts, and how: loaded by the first batch that needs it, whoever drafts."""
+"""Which captioner drafts, and how: a model that the first batch loads, or one behind a server."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
 
-from stages.captioners import (
-    AUTO,
-    Captioner,
-    Family,
-    Settings,
-    family_of,
-    known_family,
-    names,
-    stand_in,
-)
-from stages.checkpoint import Checkpoint, free_memory
+from stages import llm
+from stages.asking import Asked
+from stages.captioners import AUTO, HOSTED, Answer, Attempt, Settings, names
 from stages.colour import background
 from stages.joy import LENGTHS, Wish
+from stages.policy import Policy
+
+DEFAULT = "florence-community/Florence-2-large-ft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +25,12 @@ class Options:
         default=True, metadata={"help": "draft nothing: merge the manual captions alone"}
     )
     model_id: str = field(
-        default="florence-community/Florence-2-large-ft",
-        metadata={"help": "captioner: a Hugging Face id or a folder"},
+        default="",
+        metadata={
+            "help": f"captioner: a Hugging Face id or a folder (default: {DEFAULT}); of a server "
+            "the name of its model (default: the only one it lists)",
+            "metavar": "ID|DIR",
+        },
     )
     revision: str = field(
         default="main", metadata={"help": "the captioner's branch, tag or commit"}
@@ -40,8 +38,52 @@ class Options:
     captioner: str = field(
         default=AUTO,
         metadata={
-            "help": "how the model is asked; auto goes by its own type (enhance captioners)",
+            "help": "how the model is asked; auto goes by its own type (enhance captioners); "
+            "openai: by a server",
             "choices": (AUTO, *names()),
+        },
+    )
+    captioner_base_url: str = field(
+        default="",
+        metadata={
+            "help": "an OpenAI-compatible server that takes pictures drafts (default, with "
+            "--captioner openai: that of --base_url, else OpenAI)",
+            "metavar": "URL",
+        },
+    )
+    max_side: int = field(
+        default=1536,
+        metadata={
+            "help": "pictures go to a server at most so many pixels long and wide",
+            "metavar": "N",
+            "least": 64,
+        },
+    )
+    jpeg_quality: int = field(
+        default=90,
+        metadata={"help": "and as JPEGs of this quality", "metavar": "N", "least": 1, "most": 100},
+    )
+    detail: str = field(
+        default="auto",
+        metadata={
+            "help": "how closely a server's model shall look, where the server lets one choose",
+            "choices": ("auto", "low", "high", "original"),
+        },
+    )
+    captioner_price_in: float | None = field(
+        default=None,
+        metadata={
+            "help": "price of a million tokens sent to the captioner (default: --price_in)",
+            "metavar": "PRICE",
+            "least": 0,
+        },
+    )
+    captioner_price_out: float | None = field(
+        default=None,
+        metadata={
+            "help": "price of a million tokens that it answers (default: --price_out)",
+            "metavar": "PRICE",
+            "least": 0,
         },
     )
     prompt: str = field(
@@ -149,10 +191,23 @@ class Options:
     )
 
     @property
+    def hosted(self) -> str:
+        """The captioner that asks a server, "" for one that runs here. An address alone means one
+        that speaks as OpenAI does."""
+        if self.captioner in HOSTED:
+            return self.captioner
+        return "openai" if self.captioner == AUTO and self.captioner_base_url else ""
+
+    @property
     def of_model(self) -> tuple[object, ...]:
         """What two drafts must agree in to come from one loaded captioner."""
         own = ("model_id", "revision", "trust_remote_code", "captioner")
-        return tuple(getattr(self, name) for name in (*own, *_LOADED))
+        return tuple(getattr(self, name) for name in (*own, *LOADED))
+
+    @property
+    def of_server(self) -> tuple[object, ...]:
+        """What two drafts must agree in to come from one client of a server."""
+        return (*self.of_model, self.captioner_base_url, *(getattr(self, name) for name in _SENT))
 
     @property
     def wish(self) -> Wish:
@@ -160,44 +215,76 @@ class Options:
 
 
 # What the captioner is told when it is loaded.
-_LOADED = tuple(setting.name for setting in fields(Settings) if setting.name != "device")
+_SENT = ("max_side", "jpeg_quality", "detail", "captioner_price_in", "captioner_price_out")
+LOADED = tuple(setting.name for setting in fields(Settings) if setting.name != "device")
 
 
-class Drafter:
-    """A captioner that is not loaded yet, and may be let go and loaded again."""
+class Drafter(Protocol):
+    """Who drafts, wherever the model runs: what the second room needs of it."""
 
-    def __init__(self, options: Options, device: Callable[[], str]) -> None:
-        """`device` says where models go, once one is loaded."""
-        self.asked = options.model_id
-        source = os.path.expanduser(stand_in(options.model_id))
-        self.checkpoint = Checkpoint(source, options.revision, options.trust_remote_code)
-        self.device = device
-        self._options = options
-        self._captioner: Captioner | None = None
-        self._loading = threading.Lock()
+    always: tuple[str, ...]  # settings that a draft depends on,
+    telling: tuple[str, ...]  # and those that do so where they are not the default
+    workers: int  # batches at once
+    server: llm.Options | None  # the one that is asked, and what it costs
 
-    @cached_property
-    def family(self) -> Family:
-        """Raises Fatal if the model cannot be had or no captioner takes it. Loads no weights."""
-        return family_of(self.checkpoint, self._options.captioner)
+    @property
+    def notice(self) -> str:
+        """What to tell the user about the model, if it is not the one they named."""
+        ...
 
-    @cached_property
-    def known(self) -> Family | None:
-        """The family as far as it shows without asking the hub, the same on every run."""
-        return known_family(self.checkpoint, self._options.captioner)
+    @property
+    def in_words(self) -> bool:
+        """It follows instructions, rather than tasks; known once prepared."""
+        ...
 
-    def load(self) -> Captioner:
-        """Raises Fatal if the model cannot be loaded."""
-        with self._loading:
-            if self._captioner is None:
-                told = {name: getattr(self._options, name) for name in _LOADED}
-                settings = Settings(self.device(), **told)
-                self._captioner = self.family.Captioner(self.checkpoint, settings)
-            return self._captioner
+    @property
+    def model(self) -> object:
+        """For fingerprints: known without asking anyone."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """The model that really drafts; known once prepared."""
+        ...
+
+    def batch_size(self, wished: int) -> int:
+        """Pictures in a batch, 0 if no number is wished; known once prepared."""
+        ...
+
+    def wording(self, policy: Policy, wish: Wish) -> object | None:
+        """What the default prompt is made of, told without asking anyone; None if nothing can be
+        told."""
+        ...
+
+    def prompt(self, policy: Policy, wish: Wish) -> str:
+        """What is asked by default. Raises Fatal for what the model cannot be asked."""
+        ...
+
+    def prepare(self) -> Mapping[str, Any]:
+        """Raises Fatal if the model cannot be had; what that cost. Loads no weights."""
+        ...
+
+    def load(self) -> object:
+        """What takes long before the first batch. Raises Fatal if the model cannot be loaded."""
+        ...
+
+    def request(self, media: Path, background: str, asked: Asked) -> Any:
+        """A picture and what is asked about it. Raises Unusable for one that cannot be read,
+        Unavailable for one that cannot be now, Fatal if the model cannot be loaded."""
+        ...
+
+    def again(self, request: Any, asked: Asked) -> Any:
+        """The same picture, and what is asked about it now."""
+        ...
+
+    def check(self, request: Any) -> None:
+        """Raises Fatal if no picture would do with the prompt of this one."""
+        ...
+
+    def __call__(self, requests: Sequence[Any], attempt: Attempt) -> list[Answer]:
+        """One answer each, in order. Raises MemoryError for too large a batch."""
+        ...
 
     def close(self) -> None:
-        """Gives the memory back. A batch under way may fail."""
-        with self._loading:
-            if self._captioner is not None:
-                self._captioner = None
-                free_memory()
+        """Lets go of models and connections."""
+        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections import Counter
@@ -9,102 +10,100 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from stages.captioners import Answer, Attempt, Captioner, Request
+from stages import llm
+from stages.asking import Asked, Asking, InOneStep
+from stages.captioners import Answer, Attempt
 from stages.colour import hexadecimal
 from stages.drafter import Drafter
 from stages.drafter import Options as Options
 from stages.extras import missing
-from stages.media import open_image
-from stages.policy import Policy
-from stages.sample import Caption, Problem, Sample, fingerprint
-from stages.template import render_text, unfenced
+from stages.sample import Caption, Fatal, Problem, Sample, fingerprint
 from stages.text import not_a_caption
 
-# Images per batch. A GPU that cannot hold 16 halves the batch by itself.
-BATCH_SIZES = {"cuda": 16, "xpu": 16, "mps": 4, "cpu": 4}
 _WHITE = "#ffffff"
-_READY = 4  # batches that are kept ready at most
-
-
-# Settings besides dtype and max_new_tokens that change a draft.
-_TELLING = ("temperature", "top_p", "top_k", "quantize")
 
 
 class Generate:
-    """Images to drafts. The captioner is loaded by the first batch."""
+    """Images to drafts."""
 
     output = "generated"
 
     def __init__(
-        self,
-        options: Options,
-        policy: Policy,
-        anchor: str,
-        template: str,
-        drafter: Drafter,
-        content: Callable[[Path], str],
-        cores: int = 2,
+        self, options: Options, asking: Asking, drafter: Drafter, content: Callable[[Path], str]
     ) -> None:
-        """`template` is the text of `--prompt`, "" for the captioner's own; `drafter` that of
-        `options`, perhaps shared; `content` is a digest of a media file's bytes; `cores` are those
-        that may decode pictures."""
+        """`drafter` is that of `options`, perhaps shared; `content` is a digest of a media file's
+        bytes."""
         self._options = options
-        self._policy = policy
-        self._anchor = anchor
-        self._template = template
+        self._asking = asking
         self._drafter = drafter
         self._content = content
         self._background = hexadecimal(options.background or _WHITE)
-        self.batch_size = options.batch_size
-        # One batch in the model while the next ones are decoded: a small model on a fast GPU is
-        # through with a batch sooner than one core has decoded another.
-        self.workers = 1 + max(1, min(_READY, cores - 1))
+        self.batch_size, self.workers = options.batch_size, drafter.workers
         self.spent: Counter[str] = Counter()
         self._counting = threading.Lock()
         self._checked = False
         self._same = functools.cache(self._settings)  # told once, not for each of 200,000 files
 
     def key(self, sample: Sample) -> str:
-        parts = fingerprint(media=self._content(sample.media)), self._same(missing(sample.media))
-        if not self._template:
-            return " ".join(parts)
-        return " ".join((*parts, fingerprint(prompt=self._prompt(sample))))
+        media = fingerprint(media=self._content(sample.media))
+        own = fingerprint(**self._asking.own(sample))
+        return " ".join((media, self._same(missing(sample.media)), own)).rstrip()
 
     def settings(self, media: Path) -> str:
-        same = self._same(missing(media))
-        return f"{same} {self._template} {self._anchor}" if self._template else same
+        return f"{self._same(missing(media))} {self._asking.template}"
 
     @property
     def notice(self) -> str:
         """What to tell the user about the model, if it is not the one they named."""
-        asked, used = self._drafter.asked, self._drafter.checkpoint.source
-        return f"{asked} is loaded as {used}, its native version" if used != asked else ""
+        return self._drafter.notice
+
+    @property
+    def server(self) -> llm.Options | None:
+        """The server that drafts, None where a model does in this process."""
+        return self._drafter.server
+
+    def question(self, sample: Sample) -> str:
+        """The text that is asked about a sample."""
+        asked = self._asking.of(sample, lambda: self._default)
+        return f"{asked.system}\n{asked.prompt}"
 
     def prepare(self) -> None:
         """Raises Fatal if the model cannot be had, no captioner takes it, or the prompt is none."""
-        _ = self._default if not self._template else self._drafter.family
-        if not self.batch_size:
-            self.batch_size = BATCH_SIZES.get(self._drafter.device().partition(":")[0], 4)
+        self.spent.update(self._drafter.prepare())
+        if self._asking.by_default:
+            _ = self._default
+        if self._asking.one_step and not self._drafter.in_words:
+            raise Fatal(
+                f"--no_merge: {self._drafter.origin} takes tasks, no instructions; name a captioner"
+                " that is asked in words, or the task whose answer is to be the caption: --prompt "
+                "'<MORE_DETAILED_CAPTION>'",
+                2,
+            )
+        self.batch_size = self._drafter.batch_size(self._options.batch_size)
 
     def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
         """Raises Unusable for an image that cannot be read, Unavailable for one that cannot be now,
         MemoryError for too large a batch."""
-        captioner = self._drafter.load()
+        asked = [self._asking.of(sample, lambda: self._default) for sample in batch]
         requests = [
-            Request(
-                open_image(sample.media, captioner.size, self._background), self._prompt(sample)
-            )
-            for sample in batch
+            self._drafter.request(sample.media, self._background, one)
+            for sample, one in zip(batch, asked, strict=True)
         ]
         if not self._checked:  # a prompt that no picture would do with is told at once
-            captioner.check(requests[0].prompt)
+            self._drafter.check(requests[0])
             self._checked = True
-        answers = self._asked(captioner, requests, Attempt())
-        self._ask_again(captioner, requests, answers)
-        origin = self._drafter.checkpoint.source
+        answers = self._answers(requests, Attempt())
+        self._ask_again(requests, answers)
+        if isinstance(self._asking, InOneStep):
+            problems = self._mended(self._asking, batch, asked, requests, answers)
+        else:
+            problems = [_problems(answer) for answer in answers]
+        origin = self._drafter.origin
         return [
-            Caption(answer.text, origin, answer.finish, _problems(answer)) for answer in answers
+            Caption(answer.text, origin, answer.finish, told)
+            for answer, told in zip(answers, problems, strict=True)
         ]
 
     def load(self) -> None:
@@ -114,9 +113,7 @@ class Generate:
     def close(self) -> None:
         self._drafter.close()
 
-    def _ask_again(
-        self, captioner: Captioner, requests: Sequence[Request], answers: list[Answer]
-    ) -> None:
+    def _ask_again(self, requests: Sequence[Any], answers: list[Answer]) -> None:
         """Once for each answer that runs in circles, or was cut off; what is no better stays."""
         for place_of, attempt in (
             (_circles, Attempt(otherwise=True)),
@@ -126,75 +123,93 @@ class Generate:
             if not weak:
                 continue
             try:
-                again = self._asked(captioner, [requests[place] for place in weak], attempt)
+                again = self._answers([requests[place] for place in weak], attempt)
             except MemoryError:  # of twice the length; the first answers are there
                 continue
             better = 0
             for place, answer in zip(weak, again, strict=True):
-                if not place_of(answer) and not not_a_caption(answer.text):
+                if not place_of(answer) and not _lost(answer):
                     answers[place] = answer
                     better += 1
             with self._counting:
                 self.spent.update(repairs=len(weak), repaired=better)
 
-    def _asked(
-        self, captioner: Captioner, requests: Sequence[Request], attempt: Attempt
-    ) -> list[Answer]:
-        answers = captioner(requests, attempt)
+    def _mended(
+        self,
+        asking: InOneStep,
+        batch: Sequence[Sample],
+        asked: Sequence[Asked],
+        requests: Sequence[Any],
+        answers: list[Answer],
+    ) -> list[tuple[Problem, ...]]:
+        """Asks once more for each answer that breaks the rules; what the last room cannot find out
+        by itself of those that stay."""
+        verdicts = [
+            asking.judged(sample, answer.text, answer.finish)
+            for sample, answer in zip(batch, answers, strict=True)
+        ]
+        weak, again = [], []
+        for place, (one, answer, verdict) in enumerate(zip(asked, answers, verdicts, strict=True)):
+            said = asking.again(one, answer.text, verdict)
+            if said:
+                weak.append(place)
+                again.append(self._drafter.again(requests[place], said))
+        others: list[Answer] = []
+        if weak:
+            with contextlib.suppress(MemoryError, RuntimeError):  # the first answers are there
+                others = self._answers(again, Attempt())
+        better = 0
+        for place, answer in zip(weak, others, strict=False):
+            verdict = asking.judged(batch[place], answer.text, answer.finish)
+            if verdict.better_than(verdicts[place]):
+                answers[place], verdicts[place] = answer, verdict
+                better += 1
+        if weak:
+            with self._counting:
+                self.spent.update(repairs=len(weak), repaired=better)
+        return [verdict.for_the_file for verdict in verdicts]
+
+    def _answers(self, requests: Sequence[Any], attempt: Attempt) -> list[Answer]:
+        answers = self._drafter(requests, attempt)
         with self._counting:
+            for answer in answers:
+                self.spent.update(answer.spent)
             self.spent.update(
                 completion_tokens=sum(answer.tokens for answer in answers),
                 padding_tokens=sum(answer.padding for answer in answers),
             )
         return answers
 
-    def _prompt(self, sample: Sample) -> str:
-        """What is asked about a sample. Raises Fatal for a template that cannot be rendered."""
-        if not self._template:
-            return self._default
-        return render_text(
-            self._template,
-            name=sample.media.stem,
-            folder=sample.media.parent.name,
-            manual=unfenced(sample.manual.text) if sample.manual else "",
-            anchor=self._anchor,
-        )
-
     def _settings(self, extra: str) -> str:
         """What all keys have in common, but for the `extra` that a file waits for: it is tried
         when that has come."""
-        told = {name: getattr(self._options, name) for name in _TELLING}
+        drafter = self._drafter
+        told = {name: getattr(self._options, name) for name in drafter.telling}
         default = {one.name: one.default for one in fields(Options)}
         told["background"], default["background"] = self._background, _WHITE
         told["extra"], default["extra"] = extra, ""
-        checkpoint = self._drafter.checkpoint
+        wording = functools.partial(drafter.wording, self._asking.policy, self._options.wish)
         return fingerprint(
-            model=(checkpoint.source, checkpoint.revision),
+            model=drafter.model,
             settings=(
-                *(self._options.dtype, self._options.max_new_tokens),
+                *(getattr(self._options, name) for name in drafter.always),
                 *((name, value) for name, value in told.items() if value != default[name]),
             ),
-            **self._wording(),
+            **self._asking.same(wording),
         )
-
-    def _wording(self) -> dict[str, object]:
-        """What is asked, told without the hub, unless it differs by file. Nothing of a model whose
-        folder is gone: what cannot be told is not held against a draft."""
-        if self._template:
-            return {}
-        if self._drafter.known:
-            return {"prompt": self._default}
-        if self._drafter.checkpoint.gone:
-            return {}
-        return {"prompt": (self._policy.draft(), self._options.wish)}
 
     @cached_property
     def _default(self) -> str:
-        return self._drafter.family.prompt(self._policy, self._options.wish)
+        return self._drafter.prompt(self._asking.policy, self._options.wish)
+
+
+def _lost(answer: Answer) -> Problem | None:
+    """Why it is no draft; one that was cut off still is."""
+    return not_a_caption(answer.text, None if answer.finish == "length" else answer.finish)
 
 
 def _circles(answer: Answer) -> bool:
-    lost = not_a_caption(answer.text)
+    lost = _lost(answer)
     if lost is None:
         return False
     # Signs without a word, or marks that do not show, over and over.
@@ -208,7 +223,7 @@ def _cut_off(answer: Answer) -> bool:
 
 def _problems(answer: Answer) -> tuple[Problem, ...]:
     """Why a draft is none. What the policy wants of a caption is the merge's business."""
-    lost = not_a_caption(answer.text)
+    lost = _lost(answer)
     if lost:
         return (lost,)
     if answer.finish == "length":

@@ -51,13 +51,14 @@ class Verdict:
         """What the next room cannot find out by itself."""
         return (self.useless,) if self.useless else tuple(filter(_of_words, self.problems))
 
-    def mendable(self, sources: str) -> tuple[Problem, ...]:
-        """What another answer may mend: a framing only where a source tells one."""
+    def mendable(self, sources: str | None) -> tuple[Problem, ...]:
+        """What another answer may mend: a framing only where a source tells one, or where the model
+        sees the picture (None)."""
         return tuple(
             one
             for one in self.problems
             if one.label not in _NOT_THE_MODELS
-            and (one.label != "no_camera_framing" or _tells_framing(sources))
+            and (one.label != "no_camera_framing" or sources is None or _tells_framing(sources))
         )
 
     def better_than(self, other: Verdict) -> bool:
@@ -83,6 +84,25 @@ def judge(answer: str, finish: str | None, manual: str, draft: str, rules: Optio
         return Verdict(cleaned.text, (Problem("unrelated", True, message=message),))
     ledger = text.trace(
         cleaned.text, manual=manual, draft=draft, lora_type=kind, anchor=anchor, options=options
+    )
+    return Verdict(cleaned.text, (*cleaned.problems, *_shown_by(ledger)), ledger)
+
+
+def judge_seen(answer: str, finish: str | None, manual: str, rules: Options) -> Verdict:
+    """The verdict on what a captioner wrote that saw the picture: what a person wrote must be in
+    it; what else it tells nobody can trace."""
+    options = text.CleanOptions.of(rules)
+    kind, anchor = rules.lora_type, rules.anchor
+    cleaned = text.clean(answer, lora_type=kind, anchor=anchor, finish=finish, options=options)
+    if cleaned.text is None:
+        return Verdict(None, cleaned.problems)
+    ledger = text.trace(
+        cleaned.text,
+        manual=manual,
+        draft=cleaned.text,
+        lora_type=kind,
+        anchor=anchor,
+        options=options,
     )
     return Verdict(cleaned.text, (*cleaned.problems, *_shown_by(ledger)), ledger)
 

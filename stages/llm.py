@@ -1,18 +1,37 @@
-"""What a language model is to the merge, wherever it runs: `chat/server` or `chat/model`."""
+"""What a chat model is to the merge, wherever it runs: `chat/server` or `chat/model`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
-Conversation = Sequence[Mapping[str, str]]  # [{"role": …, "content": …}, …]
+# [{"role": …, "content": …}, …]; a content is a text, or parts of it and pictures for a captioner.
+Conversation = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a model is asked to answer. None and "": as it does by itself, so nothing is sent."""
+
+    max_tokens: int
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    reasoning_effort: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The language model that merges."""
 
+    merge: bool = field(
+        default=True,
+        metadata={
+            "help": "the captioner writes the caption itself, by the rules of the LoRA type and "
+            "what you wrote; it is cleaned and published"
+        },
+    )
     base_url: str = field(
         default="",
         metadata={
@@ -114,9 +133,24 @@ class Options:
         },
     )
 
+    @property
+    def manner(self) -> Manner:
+        """How the merging model is asked."""
+        effort = self.reasoning_effort
+        return Manner(self.max_tokens, self.merge_temperature, reasoning_effort=effort)
+
     def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
         """In the currency of the prices."""
         return (self.price_in * prompt_tokens + self.price_out * completion_tokens) / 1e6
+
+    def spent(self, reply: Reply) -> Mapping[str, Any]:
+        """What a reply adds to the counts of its stage; money has fractions."""
+        counts = {name: getattr(reply, name) for name in ("requests", *_COUNTED)}
+        cost = self.cost(reply.prompt_tokens, reply.completion_tokens)
+        return {**counts, "cost": cost} if cost else counts
+
+
+_COUNTED = ("prompt_tokens", "completion_tokens", "cached_tokens")
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,15 +165,7 @@ class Merge:
             return [self._shortened(texts[0], temperature)]
         with self._counting:
             for reply in replies:
-                self.spent.update(
-                    requests=reply.requests,
-                    prompt_tokens=reply.prompt_tokens,
-                    completion_tokens=reply.completion_tokens,
-                    cached_tokens=reply.cached_tokens,
-                )
-                cost = self.options.cost(reply.prompt_tokens, reply.completion_tokens)
-                if cost:
-                    self.spent["cost"] += cost  # type: ignore[assignment]  # money has fractions
+                self.spent.update(self.options.spent(reply))
         with _JUDGING:
             return [
                 _Answer(reply, judge(reply.text, reply.finish, one.manual, one.draft, self._rules))

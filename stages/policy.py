@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from stages.policy_tables import examples, omitted
 from stages.sample import Fatal, Problem
 from stages.template import render, unfenced
 from stages.tokens import TOKEN_LIMITS, most_words, token_limit
@@ -126,7 +127,7 @@ class Policy:
     @cached_property
     def phrases(self) -> tuple[str, ...]:
         """Lines of the prompt, lower-case, that no caption says: an answer with one is an echo."""
-        prompt = self.system("") + "\n" + self.user("", "{manual}", "{draft}")
+        prompt = "\n".join((self.system(""), self.user("", "{manual}", "{draft}"), self.look("")))
         lines = (line.strip(" -.").lower() for line in prompt.splitlines())
         return tuple(line for line in lines if len(line) >= 30)
 
@@ -139,14 +140,26 @@ class Policy:
         texts = {"manual": unfenced(manual), "draft": unfenced(draft)}
         return render(self.lora_type, self.folders, "user", policy=self, anchor=anchor, **texts)
 
+    def look(self, anchor: str) -> str:
+        """The instructions of a model that is shown the picture and writes the caption itself."""
+        return render(self.lora_type, self.folders, "look", policy=self, anchor=anchor)
+
+    def show(self, anchor: str, manual: str) -> str:
+        """What such a model is told of one file, fenced as data."""
+        texts = {"manual": unfenced(manual), "draft": ""}
+        return render(self.lora_type, self.folders, "show", policy=self, anchor=anchor, **texts)
+
     def draft(self) -> str:
         """What a vision model is asked that takes a question in words."""
         return render("draft", self.folders, "draft", policy=self)
 
-    def repair(self, anchor: str, problems: Sequence[Problem], usable: bool) -> str:
-        """What is wrong with an answer; `usable`: it was a caption, and stands in the talk."""
+    def repair(
+        self, anchor: str, problems: Sequence[Problem], usable: bool, sees: bool = False
+    ) -> str:
+        """What is wrong with an answer; `usable`: it was a caption, and stands in the talk; `sees`:
+        of a model that is shown the picture."""
         values = {"policy": self, "anchor": anchor, "problems": problems, "usable": usable}
-        return render("repair", self.folders, "repair", **values)
+        return render("repair", self.folders, "repair", sees=sees, **values)
 
     @cached_property
     def wording(self) -> str:
@@ -239,9 +252,9 @@ def _parse(
 ) -> Policy:
     try:
         data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        examples = data.get("examples", {})
+        shown = data.get("examples", {})
         low, high = data["sentences"]
-        omit, omits = _omitted(data["omit"], allow)
+        omit, omits = omitted(data["omit"], allow)
         return Policy(
             lora_type=lora_type,
             what=str(data["what"]),
@@ -254,58 +267,12 @@ def _parse(
             insert=str(data.get("insert", "never")),
             forbidden=(*data.get("forbidden", ()), *never),
             generic=tuple(data.get("generic", ())),
-            good=tuple(one["text"] for one in _examples(examples, "good", ("text",), allow)),
-            bad=_examples(examples, "bad", ("text", "why"), allow),
-            worked=_examples(examples, "worked", ("draft", "caption"), allow),
+            good=tuple(one["text"] for one in examples(shown, "good", ("text",), allow)),
+            bad=examples(shown, "bad", ("text", "why"), allow),
+            worked=examples(shown, "worked", ("draft", "caption"), allow),
             folders=folders,
         )
     except KeyError as error:
         raise Fatal(f"{path}: the policy lacks {error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise Fatal(f"{path}: {error}") from None
-
-
-def _examples(
-    tables: Mapping[str, Any], kind: str, needed: Sequence[str], allow: tuple[str, ...]
-) -> tuple[Mapping[str, str], ...]:
-    """The examples of a kind that hold under `allow`: those that show a trait left out (`without`)
-    go once it may be described, those that show it described (`with`) come then.
-
-    Raises ValueError for an unknown trait, KeyError for what is missing.
-    """
-    result = []
-    for entry in tables.get(kind, ()):
-        table: dict[str, Any] = {"text": entry} if isinstance(entry, str) else dict(entry)
-        told, left = _traits(table.pop("with", ())), _traits(table.pop("without", ()))
-        if set(told) <= set(allow) and not set(left) & set(allow):
-            example = {"person": "", "why": "", **table}
-            result.append({name: str(example[name]) for name in (*needed, "person", "why")})
-    return tuple(result)
-
-
-def _omitted(
-    entries: Sequence[Any], allow: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(lines of the prompt, traits to look for): an entry is a line, or one with its traits.
-
-    Raises ValueError for an unknown trait.
-    """
-    lines: list[str] = []
-    traits: list[str] = []
-    for entry in entries:
-        named = [] if isinstance(entry, str) else _traits(entry.get("traits", ()))
-        left = [trait for trait in named if trait not in allow]
-        if len(left) == len(named):
-            lines.append(entry if isinstance(entry, str) else str(entry["say"]))
-        elif left:
-            lines.append(", ".join(left))
-        traits += left
-    return tuple(lines), tuple(traits)
-
-
-def _traits(names: Sequence[str]) -> list[str]:
-    """Names of traits. Raises ValueError for an unknown one."""
-    for name in names:
-        if name not in read_words().traits:
-            raise ValueError(f"{name!r} is none of: {', '.join(read_words().traits)}")
-    return list(names)

@@ -10,6 +10,7 @@ from doors import CHAT, report_of, snapshot
 from few import said
 from loopback import ChatServer
 from merges import NAMES, answer
+from seeing import seeing
 
 FLAGS = ("--anchor", "cutout style", "--lora_type", "style", "--no_generate")
 
@@ -91,3 +92,34 @@ def test_the_report_tells_what_was_really_used_and_paid(
     paid = (used["prompt_tokens"] + 2 * used["completion_tokens"]) / 1e6
     assert used["cost"] == pytest.approx(paid)
     assert any(f"cost {paid:.4g}" in line for line in told)
+
+
+def drafting(folder: Path, server: ChatServer, *more: object) -> tuple[object, ...]:
+    flags = ("--dataset_dir", folder, "--captioner_base_url", server.url, "--until", "generated")
+    return (*flags, "--price_in", 10, "--price_out", 20, *more)
+
+
+def test_a_plan_tells_what_a_captioners_server_is_asked_without_the_pictures_own_tokens(
+    notes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ChatServer(seeing()) as server:
+        told = "\n".join(said(capsys, 0, *drafting(notes, server, "--dry_run")))
+        assert server.requests == []
+    assert "draft: 8 of 8 files would run" in told
+    asked = r"asks 8 times; asking again comes on top: about ([\d,]+) tokens in \(estimated at 4 "
+    (tokens,) = re.findall(asked + r"letters each; without the pictures' own, which", told)
+    (cost,) = re.findall(r"costs about ([\d.]+) by the prices given, without the pictures", told)
+    paid = (10 * int(tokens.replace(",", "")) + 20 * 8 * 90) / 1e6
+    assert float(cost) == pytest.approx(paid, rel=0.01)
+
+
+def test_after_a_probe_a_plan_tells_the_tokens_of_pictures_too(
+    notes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ChatServer(seeing()) as server:
+        said(capsys, 0, *drafting(notes, server, "--limit", 2))
+        used = report_of(notes)["stages"]["generated"]
+        told = "\n".join(said(capsys, 0, *drafting(notes, server, "--dry_run", "--max_cost", 0.01)))
+    tokens = 6 * used["prompt_tokens"] / 2
+    assert f"about {tokens:,.0f} tokens in (with the pictures, as in the last run)" in told
+    assert "--max_cost 0.01 stops before" in told

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from doors import REPOSITORY, run, run_here, snapshot, with_server
 from few import write
-from loopback import ChatServer
+from loopback import ChatServer, merge
+from seeing import drafts_of, paint, seeing
 
 HEAVY = ("torch", "transformers", "aiohttp", "accelerate", "numpy")
 
@@ -43,6 +44,16 @@ def test_a_run_that_finds_everything_done_imports_nothing_heavy(
     assert not packages.intersection(HEAVY)
     assert snapshot(few) == before
     assert (server.probes, len(server.requests)) == (asked, 3)
+
+
+def test_a_run_by_servers_alone_imports_no_model_library(tmp_path: Path) -> None:
+    paint(tmp_path / "few" / "a.png", "red")
+    with ChatServer(seeing(then=merge)) as server:
+        flags = ("--captioner", "openai", "--base_url", server.url)
+        packages = imported("--dataset_dir", tmp_path / "few", *flags)
+        assert len(drafts_of(server)) == 1
+    assert "aiohttp" in packages
+    assert not packages.intersection({"torch", "transformers", "accelerate", "numpy"})
 
 
 def test_a_dry_run_imports_nothing_heavy(few: Path) -> None:

@@ -224,6 +224,70 @@ def test_openai_base_url_names_the_server(
     assert len(server.requests) == 3
 
 
+GETCAP = {
+    "GETCAP_THREAD_POOL": "7",
+    "GETCAP_THROTTLE_SUBMISSION_RATE": "1.5",
+    "GETCAP_LOG_LEVEL": "WARNING",
+    "GETCAP_THROTTLE_RETRIES": "100",
+    "GETCAP_THROTTLE_BACKOFF_FACTOR": "2",
+    "OPENAI_MODEL": "gpt-x",
+    "OPENAI_BASE_URL": "http://127.0.0.1:9",
+}
+
+
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_names_of_the_older_tool_are_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    if where == ".env":
+        write(Path(".env"), "".join(f"{name}={value}\n" for name, value in GETCAP.items()))
+    else:
+        for name, value in GETCAP.items():
+            monkeypatch.setenv(name, value)
+    found = settings(capsys)
+    assert found["concurrency"] == (7, where)
+    assert found["rpm"] == (90, where)
+    assert found["log_level"] == ("warning", where)
+    assert found["model"] == ("gpt-x", where)
+    assert found["base_url"] == ("http://127.0.0.1:9", where)
+
+
+def test_each_name_of_another_tool_that_holds_is_told_and_so_is_what_has_no_counterpart(
+    few: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**GETCAP, "GETCAP_LOG_LEVEL": "INFO"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ENHANCE_MODEL", "mine")
+    assert run_here("--dataset_dir", few, "--concurrency", "2", "--dry_run") == 0
+    told = [
+        line for line in capsys.readouterr().err.splitlines() if line[:6] in {"GETCAP", "OPENAI"}
+    ]
+    assert [line.partition(":")[0] for line in told] == [
+        "OPENAI_BASE_URL is read as --base_url http",
+        "GETCAP_THROTTLE_SUBMISSION_RATE is read as --rpm 90",
+        "GETCAP_LOG_LEVEL is read as --log_level info",
+        "GETCAP_THROTTLE_RETRIES has no counterpart",
+        "GETCAP_THROTTLE_BACKOFF_FACTOR has no counterpart",
+    ]
+
+
+def test_a_rate_of_the_older_tool_that_is_no_number_is_refused_by_its_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GETCAP_THROTTLE_SUBMISSION_RATE", "fast")
+    assert "GETCAP_THROTTLE_SUBMISSION_RATE: 'fast' is no number" in refusal(capsys)
+
+
+def test_caption_dir_is_output_dir_in_every_layer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings(capsys, "--caption-dir", "out")["output_dir"] == ("out", "flag")
+    write(Path("my.yaml"), "caption_dir: there\n")
+    assert settings(capsys, "--config", "my.yaml")["output_dir"] == ("there", "my.yaml")
+    monkeypatch.setenv("ENHANCE_CAPTION_DIR", "here")
+    assert settings(capsys, "--config", "my.yaml")["output_dir"] == ("here", "environment")
+
+
 def test_a_dotenv_saved_by_notepad_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     write(Path(".env"), "ENHANCE_ANCHOR=café\n".encode("utf-8-sig"))
     assert settings(capsys)["anchor"] == ("café", ".env")

@@ -2,8 +2,9 @@
 
 A captioner file has a docstring, `TYPES` (the types of its models, see `types_of`), `STAND_INS`
 (model ids that are loaded from another repository), `MODELS` (what `enhance captioners` tells of
-them), `prompt` (what it is asked by default) and `class Captioner`. Heavy imports wait inside
-`__init__`, so that listing the folder costs nothing.
+them), `IN_WORDS` (whether they follow instructions), `prompt` (what it is asked by default) and
+`class Captioner`. Heavy imports wait inside `__init__`, so that listing the folder costs nothing.
+One that asks a server is in `HOSTED` too, and its Captioner is a `Hosted`.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol, cast
 
 from PIL import Image
 
+from stages.asking import Asked
 from stages.checkpoint import Checkpoint
 from stages.joy import Wish
+from stages.picture import Picture
 from stages.policy import Policy
 from stages.sample import Fatal
 
 AUTO = "auto"
 # Takes what no family claims.
 ANY = "image_text"
+# Those whose model runs elsewhere: no weights, no device.
+HOSTED = frozenset({"openai"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,14 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """One picture and what is said about it, for a server."""
+
+    picture: Picture
+    said: Asked
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """How it is asked: at first plainly, again with more room or by other settings."""
 
@@ -66,6 +79,7 @@ class Answer:
     finish: str
     tokens: int = 0  # that stand in the text
     padding: int = 0  # that were generated beside it, since the batch's longest answer took longer
+    spent: Mapping[str, Any] = field(default_factory=dict)  # a server's other counts: requests …
 
 
 class Captioner(Protocol):
@@ -85,6 +99,30 @@ class Captioner(Protocol):
         ...
 
 
+class Hosted(Protocol):
+    """Drafts captions by a server, one picture at a time. Called by `workers` threads at once."""
+
+    name: str  # of its model: as the user chose it, known without asking anyone
+    workers: int
+
+    @property
+    def origin(self) -> str:
+        """The model that really answers; "" until prepared, if the user names none."""
+        ...
+
+    def prepare(self) -> Mapping[str, Any]:
+        """Finds the server and its model, and looks whether that sees; what it cost. Raises Fatal
+        for a key, an address or a model that does not work."""
+        ...
+
+    def __call__(self, message: Message, attempt: Attempt) -> Answer:
+        """Raises RuntimeError for what costs one file, Fatal for what costs all."""
+        ...
+
+    def close(self) -> None:
+        """Requests under way fail at once."""
+
+
 class Model(NamedTuple):
     """A model of a family, as `enhance captioners` lists it."""
 
@@ -99,6 +137,7 @@ class Family(Protocol):
     TYPES: frozenset[str]
     STAND_INS: Mapping[str, str]
     MODELS: Sequence[Model]
+    IN_WORDS: bool
     Captioner: type[Captioner]
 
     def prompt(self, policy: Policy, wish: Wish) -> str:

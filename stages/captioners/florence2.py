@@ -29,6 +29,7 @@ MODELS = (
     Model("florence-community/Florence-2-base-ft", "2 GB", "MIT"),
     Model("florence-community/Florence-2-base", "2 GB", "MIT"),
 )
+IN_WORDS = False  # it takes tasks
 # The documented call: three beams. Published generation configurations add early_stopping, which
 # prefers short wrong words, and a ban on repeated n-grams, which forbids "a red circle above a red
 # circle".

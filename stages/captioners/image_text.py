@@ -25,6 +25,7 @@ MODELS = (
     Model("HuggingFaceTB/SmolVLM2-2.2B-Instruct", "6 GB", "Apache-2.0"),
     Model("llava-hf/llava-1.5-7b-hf", "15 GB", "Llama 2"),
 )
+IN_WORDS = True
 # Models that look at a picture in its own size read a large photo as ten thousand tokens and more;
 # what a caption tells is seen at this side, in pixels.
 LONGEST_SIDE = 1024

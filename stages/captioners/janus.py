@@ -22,6 +22,7 @@ MODELS = (
     Model("deepseek-community/Janus-Pro-1B", "5 GB", "DeepSeek Model License"),
     Model("deepseek-community/Janus-Pro-7B", "17 GB", "DeepSeek Model License"),
 )
+IN_WORDS = True
 
 
 class Captioner:

@@ -6,6 +6,7 @@ was trained on: `stages.joy`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from stages.captioners import Answer, Attempt, Model, Request, Settings
@@ -20,7 +21,10 @@ STAND_INS: dict[str, str] = {}
 MODELS = (
     Model("fancyfeast/llama-joycaption-beta-one-hf-llava", "17 GB", "Llama 3.1 Community License"),
 )
+IN_WORDS = True
 SYSTEM = "You are a helpful image captioner."
+# How whoever serves or quantizes it calls it.
+NAMED = re.compile(r"joy[ ._-]?caption", re.IGNORECASE)
 # Of its author.
 _ADVISED = {"temperature": 0.6, "top_p": 0.9}
 

@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.chat.wire import Answer
-from stages.llm import Conversation, Options, Reply
+from stages.llm import Conversation, Manner, Reply
 
 log = logging.getLogger(__name__)
 
 _ROOM = 4  # times the limit, for a model that thinks within it
+_SAMPLING = ("top_p", "top_k")  # sent only where the user asks for them
 _NO_SYSTEM = re.compile(
     r"system (?:role|message|prompt|instruction)s? (?:is |are )?(?:not|un)\s?-?(?:supported|allowed"
     r"|enabled)|(?:does not|doesn't|not) support (?:the )?['\"`]?system|roles must alternate"
@@ -43,37 +44,44 @@ class ErrorInside(Exception):
 class Dialect:
     """What one server and model take; shared by all threads."""
 
-    def __init__(self, model: str, options: Options) -> None:
-        self._model = model
-        self._options = options
+    def __init__(self, model: str, manner: Manner) -> None:
+        self.model = model
+        self._manner = manner
         self._limit = "max_tokens"
         self._room = 1
-        self._effort: str | None = options.reasoning_effort or None
-        self._efforts_left = [] if options.reasoning_effort else ["low"]
+        self._effort: str | None = manner.reasoning_effort or None
+        self._efforts_left = [] if manner.reasoning_effort else ["low"]
         self._folds = False
         self._tempered = True
+        wished = {name: getattr(manner, name) for name in _SAMPLING}
+        self._sampling = {name: value for name, value in wished.items() if value is not None}
         self._turn = threading.Lock()
 
     @property
     def longest(self) -> int:
         """Tokens that an answer may have by now."""
-        return self._options.max_tokens * self._room
+        return self._manner.max_tokens * self._room
 
-    def request(self, messages: Conversation, temperature: float) -> dict[str, Any]:
-        """The body of a request."""
-        body: dict[str, Any] = {"model": self._model, "messages": self._spoken(messages)}
-        if self._tempered:
+    def request(
+        self, messages: Conversation, temperature: float | None, room: int = 1
+    ) -> dict[str, Any]:
+        """The body of a request whose answer may have `room` times as many tokens as others."""
+        body: dict[str, Any] = {"model": self.model, "messages": self._spoken(messages)}
+        if self._tempered and temperature is not None:
             body["temperature"] = temperature
-        body[self._limit] = self.longest
+        body |= self._sampling
+        body[self._limit] = self.longest * room
         if self._effort:
             body["reasoning_effort"] = self._effort
         return body
 
-    def _spoken(self, messages: Conversation) -> list[Mapping[str, str]]:
+    def _spoken(self, messages: Conversation) -> list[Mapping[str, Any]]:
         if not self._folds or messages[0]["role"] != "system":
             return list(messages)
         first, second, *rest = messages
-        content = f"{first['content']}\n\n{second['content']}"
+        content: Any = f"{first['content']}\n\n{second['content']}"
+        if not isinstance(second["content"], str):  # parts, a picture among them
+            content = [{"type": "text", "text": first["content"]}, *second["content"]]
         return [{"role": second["role"], "content": content}, *rest]
 
     def learn(self, sent: Mapping[str, Any], told: str) -> bool:
@@ -93,6 +101,12 @@ class Dialect:
                 self._note(self._tempered, "takes no temperature")
                 self._tempered = False
                 return True
+            for name in _SAMPLING:
+                if name in sent and name in said:
+                    self._note(name in self._sampling, f"takes no {name}")
+                    self._sampling = {**self._sampling}
+                    self._sampling.pop(name, None)
+                    return True
             if sent["messages"][0]["role"] == "system" and _NO_SYSTEM.search(told):
                 self._note(not self._folds, "takes no system message")
                 self._folds = True
@@ -103,8 +117,7 @@ class Dialect:
         """True if a request whose answer was all thoughts may be asked again: with four times the
         limit, and if that is not enough with less thinking."""
         with self._turn:
-            limit = int(sent.get("max_tokens") or sent.get("max_completion_tokens") or 0)
-            if limit < self.longest or sent.get("reasoning_effort") != self._effort:
+            if limit_of(sent) < self.longest or sent.get("reasoning_effort") != self._effort:
                 return True  # learned since from another answer
             if self._room == 1:
                 self._room = _ROOM
@@ -118,7 +131,19 @@ class Dialect:
 
     def _note(self, new: bool, what: str) -> None:
         if new:
-            log.info("%s %s", self._model, what)
+            log.info("%s %s", self.model, what)
+
+
+def limit_of(body: Mapping[str, Any]) -> int:
+    """Tokens that the answer to a request may have."""
+    return int(body.get("max_tokens") or body.get("max_completion_tokens") or 0)
+
+
+def only_thoughts(reply: Reply) -> bool:
+    """True for an answer that reasoning left no room for: asked with more room, never used."""
+    if "<think" in reply.text and "</think" not in reply.text:
+        return True
+    return not reply.text.strip() and (reply.thought or reply.finish == "length")
 
 
 def read_reply(answer: Answer) -> Reply:

@@ -1,6 +1,7 @@
 """One gate before one server: how many requests may be under way, and when the next may go.
 
-All threads of a process pass it. The number under way grows while that makes answers come faster,
+All threads of a process pass it, whether they draft or merge there: each client of the server has a
+door of its own. The number under way grows while that makes answers come faster,
 shrinks when the server says that it is too much, and one pause holds all. Requests and tokens go
 through buckets that fill at a known rate: given by the user, told in `x-ratelimit-*`, or learned
 from refusals. Ranks of one run have a gate each, with their share of every ceiling.
@@ -12,15 +13,14 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from stages.chat.trial import Trial
 from stages.chat.trouble import span_of
+from stages.llm import Options
 
 MOST = 64  # more threads were never faster
-_WORTH = 0.3  # of the gain that more requests would bring at best, for them to be worth it
-_SHRINK = 0.7
-_FEWEST, _STEADY, _RAREST = 4, 2, 16  # answers to judge by, and rounds of them
 _LATE = 4  # answers that take a quarter of the time-out: more at once would run into it
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _HASTY = 8  # times that one request comes back as soon as it is told
@@ -82,7 +82,7 @@ class Gate:
         self._not_before = now
         self._pause = _PAUSE
         self._cut_at = now
-        self._trial = _Trial(self.limit, now)
+        self._trial = Trial(self.limit, now)
         self._buckets: dict[str, Bucket] = {}
         # A second's worth at once: servers count a minute in their own ways.
         if rpm:
@@ -93,35 +93,48 @@ class Gate:
             self._buckets["tpm"] = Bucket(rate, rate * 10, now)
         self._regained_at = now
         self._answered: deque[float] = deque(maxlen=4096)  # when, of those within a minute
-        self._room = threading.Condition()
-        # One thread at a time waits for room, the others for it: a return wakes one, not all.
-        self._queue = threading.Lock()
-        self._closed = False
+        self._room = threading.Condition()  # where one thread of each client waits
 
-    @contextmanager
-    def turn(self, tokens: int) -> Iterator[float]:
+    @classmethod
+    def of(cls, options: Options, local: bool, ranks: int = 1) -> Gate:
+        """One for a server, by the ceilings that are set; `ranks` processes share them."""
+        return cls(
+            start=max(1, (4 if local else 8) // ranks),
+            most=max(1, (options.concurrency or MOST) // ranks),
+            ranks=ranks,
+            rpm=options.rpm,
+            tpm=options.tpm,
+            timeout=options.timeout,
+        )
+
+    @property
+    def most(self) -> int:
+        """Requests that may ever be under way at once."""
+        return self._most
+
+    def enter(self, tokens: int, closed: Callable[[], bool]) -> float:
         """Waits until a request of so many tokens may go, and tells when it went. Raises Shut once
-        the gate is closed."""
-        with self._queue, self._room:
-            while (pause := self._wait(tokens)) > 0:
+        the client is closed."""
+        with self._room:
+            while not closed() and (pause := self._wait(tokens)) > 0:
                 self._room.wait(None if pause == float("inf") else pause)
-            if self._closed:
+            if closed():
                 raise Shut
             now = time.monotonic()
             self._under_way += 1
             for name, bucket in self._buckets.items():
                 bucket.take(tokens if _counts_tokens(name) else 1, now)
-        try:
-            yield now
-        finally:
-            with self._room:
-                self._under_way -= 1
-                self._room.notify()
+            return now
 
-    def close(self) -> None:
-        """Whoever waits is told so."""
+    def leave(self) -> None:
+        """A request has ended, however."""
         with self._room:
-            self._closed = True
+            self._under_way -= 1
+            self._room.notify_all()
+
+    def wake(self) -> None:
+        """Whoever waits looks again whether it is closed."""
+        with self._room:
             self._room.notify_all()
 
     def passed(self, started: float, headers: Mapping[str, str]) -> None:
@@ -139,7 +152,7 @@ class Gate:
             slow = now - started > self._late
             if self._trial.answered(now):
                 self.limit = self._trial.next(now, self._most, hold=slow)
-                self._room.notify()
+                self._room.notify_all()
 
     def refused(
         self, started: float, headers: Mapping[str, str], seconds: float | None, times: int
@@ -178,8 +191,6 @@ class Gate:
 
     def _wait(self, tokens: int) -> float:
         """Seconds until a request may go; infinity: until another one ends."""
-        if self._closed:
-            return 0.0
         if self._under_way >= self.limit:
             return float("inf")
         now = time.monotonic()
@@ -230,50 +241,33 @@ class Gate:
 
 
 class Shut(Exception):
-    """The gate is closed: the run was stopped."""
+    """The client is closed: the run was stopped."""
 
 
-class _Trial:
-    """A number of requests at once on trial: does it bring more answers a second than fewer did?"""
+class Door:
+    """The way of one client through a gate that others may share; closed without them."""
 
-    def __init__(self, limit: int, now: float) -> None:
-        self._fewer: tuple[int, float] | None = None  # (limit, answers a second) to compare with
-        self._factor = 2.0  # to the next trial
-        self._rounds = 1  # of `limit` answers each, until this one is judged
-        self._begin(limit, now)
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        # One thread at a time waits for room, the others for it: a return wakes one, not all.
+        self._queue = threading.Lock()
+        self._closed = False
 
-    def answered(self, now: float) -> bool:
-        """Counts an answer; True once there are enough to judge by."""
-        self._count += 1
-        return self._count >= max(_FEWEST, self._limit * self._rounds) and now > self._since
+    @contextmanager
+    def turn(self, tokens: int) -> Iterator[float]:
+        """Waits until a request of so many tokens may go, and tells when it went. Raises Shut once
+        the door is closed."""
+        with self._queue:
+            started = self._gate.enter(tokens, lambda: self._closed)
+        try:
+            yield started
+        finally:
+            self._gate.leave()
 
-    def next(self, now: float, most: int, hold: bool) -> int:
-        """The number of the next trial. `hold`: answers are slow, more would be too many."""
-        rate = self._count / (now - self._since)
-        fewer, self._fewer = self._fewer, None
-        if fewer and rate < fewer[1] * (1 + _WORTH * (self._limit / fewer[0] - 1)):
-            # Not faster: what queues there only makes each answer later. After doubling, a little
-            # more than before keeps the server busy while our own requests travel.
-            kept = int(fewer[0] * 1.5) if self._factor == 2 else fewer[0]
-            rounds = self._rounds * 2 if self._factor < 2 else _STEADY
-            return self._calmly(min(kept, self._limit), min(rounds, _RAREST), now)
-        if hold or self._limit >= most:
-            return self._begin(self._limit, now)
-        self._fewer = (self._limit, rate)
-        return self._begin(min(most, max(self._limit + 1, int(self._limit * self._factor))), now)
-
-    def cut(self, now: float) -> int:
-        """Fewer, since the server complained."""
-        self._fewer = None
-        return self._calmly(max(1, int(self._limit * _SHRINK)), _STEADY, now)
-
-    def _calmly(self, limit: int, rounds: int, now: float) -> int:
-        self._factor, self._rounds = 1.25, rounds
-        return self._begin(limit, now)
-
-    def _begin(self, limit: int, now: float) -> int:
-        self._limit, self._count, self._since = limit, 0, now
-        return limit
+    def close(self) -> None:
+        """Whoever waits is told so."""
+        self._closed = True
+        self._gate.wake()
 
 
 def _counts_tokens(bucket: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from stages.chat.address import OPENAI, is_local, server_address
@@ -21,17 +22,38 @@ QUOTA = 120.0  # a longer wait that a server asks for is a quota that is spent
 _LISTING = 30.0  # seconds for the list of models
 
 
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a server is for, and by which settings it is named: for what is said to people."""
+
+    name: str
+    doing: str
+    url: str
+    model: str
+    key: str
+    without: str
+
+
+MERGING = Role(
+    name="the LLM server",
+    doing="merging",
+    url="--base_url",
+    model="--model",
+    key="OPENAI_API_KEY",
+    without="without a server, a model merges in this process",
+)
+
+
 class Host:
     """One server, whatever the model. Every message names its address and no key."""
 
-    def __init__(self, base_url: str, key: str) -> None:
+    def __init__(self, base_url: str, key: str, role: Role = MERGING) -> None:
         """Without `base_url` it is OpenAI. Raises Fatal where a key is needed and there is none."""
         self.address = server_address(base_url or OPENAI)
         self.local = is_local(self.address)
+        self.role = role
         if not key and not self.local:
-            raise Fatal(
-                f"{self.address} needs a key: set OPENAI_API_KEY in the environment or in .env"
-            )
+            raise Fatal(f"{self.address} needs a key: set {role.key} in the environment or in .env")
         self._key = key or _NO_KEY
         headers = {"authorization": f"Bearer {self._key}"}
         self._wire = Wire(self.address, headers, proxies=not self.local)
@@ -81,7 +103,7 @@ class Host:
                 return self._listed(answer)
             trouble = self.trouble(answer)
             if trouble.kind == "key":
-                raise self.refused_key(trouble)
+                raise self._refused_key(trouble)
             if trouble.kind == "address":
                 raise self.fatal(str(trouble))
             if answer.status != 503:
@@ -97,12 +119,28 @@ class Host:
         if names is None:
             raise Fatal(
                 f"{self.address} does not list its models ({self._unlisted}): is the address "
-                "right? Then name a model with --model"
+                f"right? Then name a model with {self.role.model}"
             )
         if len(names) != 1:
             listed = ", ".join(names) or "none"
-            raise Fatal(f"{self.address} offers several models; pick one with --model: {listed}")
+            pick = f"offers several models; pick one with {self.role.model}"
+            raise Fatal(f"{self.address} {pick}: {listed}")
         return names[0]
+
+    def tokens(self, model: str, texts: Sequence[str]) -> list[int] | None:
+        """How many tokens each text has, by the endpoint that the servers of llama.cpp and vLLM
+        have; None if it has none. Nobody else's server is asked."""
+        if not self.local:
+            return None
+        counts = []
+        try:
+            for text in texts:
+                asked = {"model": model, "prompt": text, "content": text}
+                data = self.post("/tokenize", asked, 5.0).json()
+                counts.append(int(data.get("count") or len(data["tokens"])))
+        except (Unanswered, Untrusted, Closed, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return counts
 
     def trouble(self, answer: Answer) -> Trouble:
         """Of an answer that is no success; it may repeat the key."""
@@ -112,17 +150,31 @@ class Host:
     def fatal(self, what: str) -> Fatal:
         return Fatal(f"{self.address}: {what}")
 
-    def refused_key(self, trouble: Trouble) -> Fatal:
-        given = self._key != _NO_KEY
-        what = "refuses the key in OPENAI_API_KEY" if given else "wants a key: set OPENAI_API_KEY"
+    def end(self, trouble: Trouble, model: str) -> Fatal:
+        """Of a trouble that every request would meet: why the run ends."""
+        match trouble.kind:
+            case "key":
+                return self._refused_key(trouble)
+            case "model":
+                what = f"{self.address} knows no model {model!r}, or has its chat elsewhere"
+                return Fatal(f"{what}: {trouble}{self._offer()}")
+            case "blind":
+                what = f"{self.address}: {model} takes no pictures"
+                return Fatal(f"{what}: {trouble}; name one with {self.role.model}{self._offer()}")
+            case "spent":
+                when = f"in {trouble.seconds:.0f} s" if trouble.seconds else "when it is renewed"
+                return self.fatal(f"{trouble}: start again {when}, what is done is kept")
+            case _:
+                return self.fatal(str(trouble))
+
+    def _refused_key(self, trouble: Trouble) -> Fatal:
+        key = self.role.key
+        what = f"refuses the key in {key}" if self._key != _NO_KEY else f"wants a key: set {key}"
         return Fatal(f"{self.address} {what}: {trouble}")
 
-    def unknown_model(self, model: str, trouble: Trouble) -> Fatal:
+    def _offer(self) -> str:
         names = self.models()
-        offer = f"; it offers: {', '.join(names)}" if names else ""
-        return Fatal(
-            f"{self.address} knows no model {model!r}, or has its chat elsewhere: {trouble}{offer}"
-        )
+        return f"; it offers: {', '.join(names)}" if names else ""
 
     def tell(self, what: str, message: str) -> None:
         """Not every pause of every thread: one line a minute of each kind."""
@@ -143,8 +195,8 @@ class Host:
             return None
 
     def _unreachable(self, error: Exception) -> Fatal:
+        role = self.role
         return Fatal(
-            f"cannot reach the LLM server at {self.address} ({self.masked(error)}): start it or "
-            "correct --base_url (--server_wait waits for one that starts); without a server, a "
-            "model merges in this process"
+            f"cannot reach {role.name} at {self.address} ({self.masked(error)}): start it or "
+            f"correct {role.url} (--server_wait waits for one that starts); {role.without}"
         )

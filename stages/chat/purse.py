@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from stages.sample import Fatal
 
 
 class Purse:
-    """Money of one process for one server. Amounts are in the currency of the prices."""
+    """Money of one process for all its servers. Amounts are in the currency of the prices."""
 
     def __init__(self, most: float, whole: float) -> None:
         """At most `most` is spent here, of `whole` by all ranks; 0 is no limit."""
         self._most, self._whole = most, whole
         self._spent = self._held = 0.0
         self._change = threading.Condition()
-        self._closed = False
 
     @contextmanager
-    def hold(self, worst: float) -> Iterator[None]:
+    def hold(self, worst: float, closed: Callable[[], bool]) -> Iterator[None]:
         """While a request is under way that costs `worst` at most. Waits where requests that are
-        under way may turn out cheaper; raises Fatal where only more money would help."""
+        under way may turn out cheaper, unless the client is closed; raises Fatal where only more
+        money would help."""
         with self._change:
-            while self._most and self._spent + self._held + worst > self._most and not self._closed:
+            while self._most and self._spent + self._held + worst > self._most and not closed():
                 if not self._held:
                     raise Fatal(
                         f"--max_cost {self._whole:g}: {self._spent:.4g} is spent and the next "
@@ -45,8 +45,7 @@ class Purse:
         with self._change:
             self._spent += cost
 
-    def close(self) -> None:
-        """Nobody waits any longer."""
+    def wake(self) -> None:
+        """Whoever waits looks again whether it is closed."""
         with self._change:
-            self._closed = True
             self._change.notify_all()

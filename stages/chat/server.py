@@ -14,14 +14,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.chat import gate
-from stages.chat.dialect import Dialect, ErrorInside, Unreadable, read_reply
-from stages.chat.host import LOADING, QUOTA, Host
+from stages.chat.dialect import (
+    Dialect,
+    ErrorInside,
+    Unreadable,
+    limit_of,
+    only_thoughts,
+    read_reply,
+)
+from stages.chat.gate import Door, Gate, Shut
+from stages.chat.host import LOADING, MERGING, QUOTA, Host, Role
+from stages.chat.probe import ENDING, SMALL_TALK, Probe
 from stages.chat.purse import Purse
 from stages.chat.tokens import count_tokens
 from stages.chat.trouble import Trouble, of_error
-from stages.chat.wire import Answer, Closed, Late, Unanswered, Untrusted
-from stages.llm import Conversation, Options, Reply, TooLong
+from stages.chat.weight import Scale, text_tokens
+from stages.chat.wire import Closed, Late, Unanswered, Untrusted
+from stages.llm import Conversation, Manner, Options, Reply, TooLong
 from stages.sample import Fatal
 
 log = logging.getLogger(__name__)
@@ -53,97 +62,109 @@ class Server:
     LESSONS = 6  # corrections that one request may teach
     HOPELESS, HOPELESS_NOW = 5, 20  # failed files in a row: of a new server, of one that answered
 
-    def __init__(self, options: Options, key: str, ranks: int = 1) -> None:
-        """`key` may be empty for a local server; `ranks` processes share every ceiling."""
-        if options.max_cost and not (options.price_in or options.price_out):
-            raise Fatal("--max_cost: say what tokens cost, --price_in and --price_out", 2)
-        self._host = Host(options.base_url, key)
-        self._options = options
+    def __init__(
+        self,
+        options: Options,
+        key: str,
+        gate: Gate | None = None,
+        purse: Purse | None = None,
+        *,
+        role: Role = MERGING,
+        manner: Manner | None = None,
+        talk: Conversation = SMALL_TALK,
+    ) -> None:
+        """`key` may be empty for a local server. The gate of its address and the purse of the run
+        may be shared with other clients. `talk` is what it is probed with."""
+        self.host = Host(options.base_url, key, role)
+        self.options = options
+        self.manner = manner or options.manner
         self.name = options.model or "the server's only model"
-        self.workers = max(1, (options.concurrency or gate.MOST) // ranks)
         self.origin = options.model
-        self._dialect = Dialect(self.origin, options)
-        self._gate = gate.Gate(
-            start=max(1, (4 if self._host.local else 8) // ranks),
-            most=self.workers,
-            ranks=ranks,
-            rpm=options.rpm,
-            tpm=options.tpm,
-            timeout=options.timeout,
-        )
-        self._purse = Purse(options.max_cost / ranks, options.max_cost)
+        self._dialect = Dialect(self.origin, self.manner)
+        self._gate = gate or Gate.of(options, self.host.local)
+        self._door = Door(self._gate)
+        self._purse = purse or Purse(options.max_cost, options.max_cost)
+        self._scale = Scale()
+        self._probe = Probe(self.host, self._dialect, talk, min(60.0, options.timeout))
+        self.workers = self._gate.most
         self._turn = threading.Lock()
         self._failures, self._answered = 0, False
         self._since: dict[str, float] = {}  # when it began to be "busy", "loading", "away"
 
     def prepare(self) -> None:
         """Finds the server and its model. Raises Fatal, with the address, if it cannot."""
-        names = self._host.models(wait=self._options.server_wait)
-        if not self.origin:
-            self.origin = self._host.only_model(names)
-            self._dialect = Dialect(self.origin, self._options)
-            log.info("merging with %s at %s", self.origin, self._host.address)
-        if not self._host.local or (names is not None and self.origin not in names):
+        listed = self.find()
+        if not self.host.local or not listed:
             # Public lists of models need no key, and lists of local servers are not complete.
-            self._probe()
+            self.probe()
+
+    def find(self) -> bool:
+        """Finds the server and its model; False if it lists others. Raises Fatal as `prepare`."""
+        names = self.host.models(wait=self.options.server_wait)
+        if not self.origin:
+            self.origin = self._dialect.model = self.host.only_model(names)
+            log.info("%s with %s at %s", self.host.role.doing, self.origin, self.host.address)
+        return names is None or self.origin in names
+
+    def probe(self, talk: Conversation | None = None) -> Reply | None:
+        """What it says to a few words, so that a bad key or model shows before the first file; None
+        if that does not tell. Raises Fatal for what every file would meet."""
+        reply = self._probe.say(talk)
+        if reply:
+            self._purse.pay(self.options.cost(reply.prompt_tokens, reply.completion_tokens))
+        return reply
 
     def load(self) -> None:
         """Nothing to load."""
 
     def __call__(
-        self, conversations: Sequence[Conversation], temperature: float | None = None
+        self,
+        conversations: Sequence[Conversation],
+        temperature: float | None = None,
+        room: int = 1,
     ) -> list[Reply]:
-        """One reply each. Raises Fatal for a bad key, an unknown model, a lost server, a quota
-        that is spent; RuntimeError for what costs one file; TooLong for a full context."""
-        warmth = self._options.merge_temperature if temperature is None else temperature
-        return [self._counted(conversation, warmth) for conversation in conversations]
+        """One reply each, of up to `room` times as many tokens as its manner says. Raises Fatal for
+        a bad key, an unknown model, a lost server, a quota that is spent; RuntimeError for what
+        costs one file; TooLong for a full context."""
+        warmth = self.manner.temperature if temperature is None else temperature
+        return [self._counted(conversation, warmth, room) for conversation in conversations]
 
     def tokens(self, texts: Sequence[str]) -> list[int] | None:
         """By the model's own files, if they are on this machine, else by the endpoint that the
         servers of llama.cpp and vLLM have."""
         counts = count_tokens(self.origin, texts)
-        if counts is not None or not self._host.local:
-            return counts
-        counts = []
-        try:
-            for text in texts:
-                asked = {"model": self.origin, "prompt": text, "content": text}
-                data = self._host.post("/tokenize", asked, 5.0).json()
-                counts.append(int(data.get("count") or len(data["tokens"])))
-        except (Unanswered, Untrusted, Closed, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        return counts
+        return counts if counts is not None else self.host.tokens(self.origin, texts)
 
     def close(self) -> None:
         """Requests under way fail at once."""
-        self._host.close()
-        self._purse.close()
-        self._gate.close()
+        self.host.close()
+        self._purse.wake()
+        self._door.close()
 
-    def _counted(self, messages: Conversation, temperature: float) -> Reply:
+    def _counted(self, messages: Conversation, temperature: float | None, room: int) -> Reply:
         """Raises Fatal if the server fails file after file: hours of it would caption nothing."""
         try:
-            reply = self._ask(messages, temperature)
+            reply = self._ask(messages, temperature, room)
         except TooLong:
             raise
-        except (Closed, gate.Shut):
+        except (Closed, Shut):
             raise RuntimeError("the run was stopped") from None
         except RuntimeError as error:
             with self._turn:
                 self._failures += 1
                 failures = self._failures
             most = self.HOPELESS_NOW if self._answered else self.HOPELESS
-            if failures % most == 0 and not self._host.stopped and not self._answers():
+            if failures % most == 0 and not self.host.stopped and not self._probe.answers():
                 raise Fatal(f"{failures} files in a row got no answer: {error}") from None
             raise
         with self._turn:
             self._failures, self._answered = 0, True
         return reply
 
-    def _ask(self, messages: Conversation, temperature: float) -> Reply:
+    def _ask(self, messages: Conversation, temperature: float | None, room: int) -> Reply:
         tries, wasted = _Tries(), Reply("", requests=0)
-        while tries.seconds < self._options.deadline:
-            body = self._dialect.request(messages, temperature)
+        while tries.seconds < self.options.deadline:
+            body = self._dialect.request(messages, temperature, room)
             try:
                 reply = self._exchange(body, tries)
             except Trouble as trouble:
@@ -156,44 +177,44 @@ class Server:
             except Late as error:
                 # A local server may go on generating for the lost request: never twice.
                 tries.late += 1
-                ended = tries.seconds >= self._options.deadline
-                if not ended and (self._host.local or tries.late > 1):
+                ended = tries.seconds >= self.options.deadline
+                if not ended and (self.host.local or tries.late > 1):
                     raise self._given_up(f"{error} (--timeout)") from None
             except Unanswered as error:
                 self._search(error, tries)
             except Untrusted as error:
-                raise self._host.fatal(self._host.masked(error)) from None
+                raise self.host.fatal(self.host.masked(error)) from None
             else:
-                thinking = _only_thoughts(reply) and tries.taught < self.LESSONS
+                thinking = only_thoughts(reply) and tries.taught < self.LESSONS
                 if not thinking or not self._dialect.make_room(body):
                     return reply.after(wasted)
                 wasted = reply.after(wasted)
                 tries.taught += 1
-        raise self._given_up(f"no usable answer within --deadline {self._options.deadline:g} s")
+        raise self._given_up(f"no usable answer within --deadline {self.options.deadline:g} s")
 
     def _exchange(self, body: Mapping[str, Any], tries: _Tries) -> Reply:
         """One request through the gate. What it costs is counted, what it tells is obeyed."""
-        about = sum(len(message["content"]) for message in body["messages"]) // 4
-        longest = self._dialect.longest
-        worst = self._options.cost(about * 1.5, longest)
-        with self._purse.hold(worst), self._gate.turn(about + longest) as started:
-            left = self._options.deadline - tries.seconds
-            seconds = max(0.1, min(self._options.timeout, left))
+        about, longest = self._scale.tokens(body["messages"]), limit_of(body)
+        worst = self.options.cost(about * 1.5, longest)
+        hold = self._purse.hold(worst, lambda: self.host.stopped)
+        with hold, self._door.turn(about + longest) as started:
+            left = self.options.deadline - tries.seconds
+            seconds = max(0.1, min(self.options.timeout, left))
             try:
-                answer = self._host.post("chat/completions", body, seconds)
+                answer = self.host.post("chat/completions", body, seconds)
             except Late:
                 self._gate.late(started)
                 raise
             finally:
                 tries.seconds += time.monotonic() - started
             if answer.status != 200:
-                trouble = self._host.trouble(answer)
+                trouble = self.host.trouble(answer)
                 if trouble.kind in ("busy", "crowded"):
                     wait = trouble.seconds
                     if wait is None and trouble.kind == "crowded":
                         wait = self.CROWDED
                     pause = self._gate.refused(started, answer.headers, wait, tries.refused)
-                    self._host.tell("busy", f"{trouble}; all pause for {pause:.1f} s")
+                    self.host.tell("busy", f"{trouble}; all pause for {pause:.1f} s")
                 else:
                     self._gate.passed(started, answer.headers)
                 raise trouble
@@ -201,49 +222,42 @@ class Server:
             try:
                 reply = read_reply(answer)
             except ErrorInside as error:
-                raise of_error(self._host.masked(error), error.status, QUOTA) from None
-            self._purse.pay(self._options.cost(reply.prompt_tokens, reply.completion_tokens))
+                raise of_error(self.host.masked(error), error.status, QUOTA) from None
+            self._purse.pay(self.options.cost(reply.prompt_tokens, reply.completion_tokens))
             if self._since:
                 self._since.clear()
-            if 0 < reply.prompt_tokens < about // 3 and about > 700:
-                self._host.tell(
+            self._scale.learn(body["messages"], reply.prompt_tokens)
+            texts = text_tokens(body["messages"])
+            if 0 < reply.prompt_tokens < texts // 3 and texts > 700:
+                self.host.tell(
                     "context",
-                    f"read {reply.prompt_tokens} tokens of a prompt of about {about}: is its "
+                    f"read {reply.prompt_tokens} tokens of a prompt of about {texts}: is its "
                     "context too small? (Ollama: OLLAMA_CONTEXT_LENGTH)",
                 )
             return reply
 
     def _weigh(self, trouble: Trouble, body: Mapping[str, Any], tries: _Tries) -> None:
         """Returns to have the request made again; raises what ends the file or the run."""
-        if (
-            (400 <= trouble.status < 500 or trouble.status == 500)
-            and trouble.kind not in ("busy", "spent", "key")
-            and tries.taught < self.LESSONS
-            and self._dialect.learn(body, str(trouble))
-        ):
+        teaches = trouble.of_wording and tries.taught < self.LESSONS
+        if teaches and self._dialect.learn(body, str(trouble)):
             tries.taught += 1
             return
+        # A model that answered before is there, and sees.
+        known = self._answered and trouble.status != 404 and trouble.kind in ("model", "blind")
+        if trouble.kind in ENDING and not known:
+            raise self.host.end(trouble, self.origin)
         match trouble.kind:
-            case "key":
-                raise self._host.refused_key(trouble)
-            case "model" if trouble.status == 404 or not self._answered:
-                raise self._host.unknown_model(self.origin, trouble)
-            case "address":
-                raise self._host.fatal(str(trouble))
-            case "spent":
-                when = f"in {trouble.seconds:.0f} s" if trouble.seconds else "when it is renewed"
-                raise self._host.fatal(f"{trouble}: start again {when}, what is done is kept")
             case "long":
-                raise TooLong(f"{self._host.address}: {trouble}")
+                raise TooLong(f"{self.host.address}: {trouble}")
             case "loading":
-                self._host.tell("loading", "is loading its model; waiting up to 5 minutes")
+                self.host.tell("loading", "is loading its model; waiting up to 5 minutes")
                 if self._lasting("loading") > LOADING:
-                    raise self._host.fatal("was still loading after 5 minutes")
+                    raise self.host.fatal("was still loading after 5 minutes")
                 self._gate.rest(1.0)
             case "busy":
                 tries.refused += 1
                 if self._lasting("busy") > self.PATIENCE:
-                    raise self._host.fatal(
+                    raise self.host.fatal(
                         f"{trouble}: every request for {self.PATIENCE / 60:.0f} minutes; start "
                         "again later, what is done is kept"
                     )
@@ -253,7 +267,7 @@ class Server:
                 tries.broken += 1
                 if tries.broken == self.TRIES:
                     raise self._given_up(trouble)
-                self._host.tell("broken", f"{trouble}; asking again")
+                self.host.tell("broken", f"{trouble}; asking again")
                 self._back_off(tries.broken, trouble.seconds)
             case _:
                 raise self._given_up(trouble)
@@ -263,40 +277,16 @@ class Server:
         tries.lost += 1
         if tries.lost == 1 and not error.refused:
             return  # a connection that was kept alive and is not any more
-        away = self._lasting("away") > max(self.LOST, self._options.server_wait)
+        away = self._lasting("away") > max(self.LOST, self.options.server_wait)
         if away:
-            self._host.models()  # raises Fatal if the server is gone, and not this answer alone
+            self.host.models()  # raises Fatal if the server is gone, and not this answer alone
         if away or (not error.refused and tries.lost > self.TRIES):
             raise self._given_up(f"the server breaks off: {error}")
-        self._host.tell("away", f"{self._host.masked(error)}; waiting for it")
+        self.host.tell("away", f"{self.host.masked(error)}; waiting for it")
         self._gate.rest(0.5)
 
-    def _probe(self) -> None:
-        """A few tokens, so that a bad key or model shows before the first draft is made."""
-        try:
-            body, answer = self._small_talk()
-        except (Unanswered, Untrusted):
-            return  # told by the first real request, if it lasts
-        trouble = self._host.trouble(answer) if answer.status != 200 else None
-        if trouble and trouble.kind in ("key", "model", "spent", "address"):
-            self._weigh(trouble, body, _Tries())
-
-    def _answers(self) -> bool:
-        """True if the server answers at all: then the trouble was with the files."""
-        try:
-            _, answer = self._small_talk()
-            return answer.status == 200 and bool(read_reply(answer))
-        except (Unanswered, Untrusted, Closed, Unreadable, ErrorInside):
-            return False
-
-    def _small_talk(self) -> tuple[dict[str, Any], Answer]:
-        body = self._dialect.request([{"role": "user", "content": "Say yes."}], 0.0)
-        limit = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
-        seconds = min(60.0, self._options.timeout)
-        return body, self._host.post("chat/completions", {**body, limit: 16}, seconds)
-
     def _given_up(self, why: object) -> RuntimeError:
-        return RuntimeError(f"{self._host.address}: {self._host.masked(why)}")
+        return RuntimeError(f"{self.host.address}: {self.host.masked(why)}")
 
     def _lasting(self, what: str) -> float:
         """Seconds since the server became so, and answered nobody since."""
@@ -306,11 +296,4 @@ class Server:
     def _back_off(self, times: int, seconds: float | None = None) -> None:
         if seconds is None:
             seconds = min(0.25 * 2**times, 30.0) * random.uniform(0.5, 1.0)
-        self._host.pause(min(seconds, QUOTA))
-
-
-def _only_thoughts(reply: Reply) -> bool:
-    """True for an answer that reasoning left no room for: asked with more room, never used."""
-    if "<think" in reply.text and "</think" not in reply.text:
-        return True
-    return not reply.text.strip() and (reply.thought or reply.finish == "length")
+        self.host.pause(min(seconds, QUOTA))

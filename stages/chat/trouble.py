@@ -26,6 +26,7 @@ Kind = Literal[
     "key",  # the key is missing, wrong or may not
     "model",  # the model, or the path of the chat, is unknown
     "address",  # it answers from elsewhere
+    "blind",  # the model takes no pictures
 ]
 
 _LOADING = re.compile(
@@ -59,6 +60,26 @@ _MODEL = re.compile(
     r"|model_not_found|model_decommissioned",
     re.IGNORECASE | re.DOTALL,
 )
+# Of OpenAI, OpenRouter, Ollama, LM Studio, llama.cpp, vLLM, DeepSeek, Groq. That a model does not
+# support a format or a size of images says that it takes some.
+_BLIND = re.compile(
+    r"support(?:s|ed|ing)? (?:for )?image inputs?|image inputs? (?:is|are) not"
+    r"|required for image input|mmproj|not (?:a )?(?:multi-?modal|vision)\b|at most 0 image"
+    r"|does(?: not|n't) support (?:images?|vision|multi-?modal(?:ity)?)"
+    r"(?=\W*(?:inputs?\b|[.,;:!]|$))"
+    r"|image_url\W* (?:is |are )?(?:only|not) supported|unknown variant \W?image_url"
+    r"|unsupported content (?:part )?type\W*image_url|content must be a string"
+    r"|can only concatenate str",
+    re.IGNORECASE,
+)
+_PICTURE = re.compile(
+    r"\b(?:image|picture|base64|data ur[il])s?\b.{0,80}?\b(?:too (?:large|big|small|many)|invalid"
+    r"|corrupt\w*|unsupported|not (?:supported|valid|allowed)|could not|cannot|can't|fail\w*|unable"
+    r"|exceed\w*|malformed|truncated|larger than)"
+    r"|\b(?:invalid|unsupported|corrupt\w*|could not|cannot|can't|fail\w* to|unable to)\b.{0,60}?"
+    r"\b(?:image|picture|base64|data ur[il])",
+    re.IGNORECASE | re.DOTALL,
+)
 # "try again in 5.289s", "retry in 1m3.5s", "retryDelay": "30s", "resets in ~30s"
 _AGAIN_IN = re.compile(
     r"(?:(?:try|retry)(?: again)? (?:in|after)|retry_?delay\W+|resets? in|wait) *~? *"
@@ -77,6 +98,12 @@ class Trouble(Exception):
     ) -> None:
         super().__init__(message)
         self.kind, self.status, self.seconds = kind, status, seconds
+
+    @property
+    def of_wording(self) -> bool:
+        """True if the same may have been refused only for how it was put."""
+        refused = 400 <= self.status < 500 or self.status == 500
+        return refused and self.kind not in ("busy", "spent", "key", "blind")
 
 
 def of_answer(answer: Answer, patience: float) -> Trouble:
@@ -119,6 +146,10 @@ def _of(status: int, text: str, headers: Mapping[str, str], patience: float) -> 
         kind = "busy"
     elif status >= 500 and _CROWDED.search(text):
         kind = "crowded"
+    elif status in (400, 404, 415, 422, 500, 501) and _BLIND.search(text):
+        kind = "blind"
+    elif status in (400, 413, 415, 422, 500) and _PICTURE.search(text):
+        kind = "wrong"
     elif status in (400, 413, 422, 500) and _LONG.search(text):
         kind = "long"
     elif status == 404 or (status in (400, 422) and _MODEL.search(text)):

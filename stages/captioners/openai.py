@@ -1,0 +1,140 @@
+"""Any server that speaks OpenAI's chat completions and takes pictures: OpenAI, vLLM, Ollama, LM
+Studio, llama.cpp, Groq, OpenRouter.
+
+Nothing is loaded here. The requests go through the client that merges, with its gate and its rules
+for what fails (`stages/chat`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from stages.captioners import Answer, Attempt, Message, Model, joycaption
+from stages.chat.gate import Gate
+from stages.chat.host import Role
+from stages.chat.purse import Purse
+from stages.chat.server import Server
+from stages.joy import Wish, in_words
+from stages.llm import Conversation, Manner, Options
+from stages.picture import Picture
+from stages.policy import Policy
+from stages.sight import QUESTION, Sight, uncounted
+from stages.text.reject import LIMIT_REASONS
+
+TYPES: frozenset[str] = frozenset()  # a server tells no types
+STAND_INS: dict[str, str] = {}
+MODELS = (Model("whichever the server has (--model_id)", "none", "its own"),)
+IN_WORDS = True
+ROLE = Role(
+    name="the captioner's server",
+    doing="drafting",
+    url="--captioner_base_url",
+    model="--model_id",
+    key="OPENAI_API_KEY",
+    without="without one, a model drafts in this process",
+)
+_WARM = 0.7  # of an answer that is asked for anew, since the first ran in circles
+
+
+def prompt(policy: Policy, wish: Wish, model: str = "") -> str:
+    """What a model is asked by default; JoyCaption as it was trained to be, whoever serves it."""
+    asks = joycaption.prompt if joycaption.NAMED.search(model) else in_words
+    return asks(policy, wish)
+
+
+class Captioner:
+    """Pictures to drafts, by one server and model."""
+
+    def __init__(
+        self,
+        options: Options,
+        key: str,
+        gate: Gate | None = None,
+        purse: Purse | None = None,
+        *,
+        manner: Manner | None = None,
+        detail: str = "auto",
+        key_name: str = ROLE.key,
+    ) -> None:
+        """The server and model of `options`; `detail` is how closely the model shall look."""
+        self._sight = Sight()
+        self._shown = [_user(QUESTION, self._sight.picture, detail)]
+        role = replace(ROLE, key=key_name)
+        # Where files fail in a row it is a picture, too, that tells whether the server answers.
+        self._server = Server(options, key, gate, purse, role=role, manner=manner, talk=self._shown)
+        self._detail = detail
+        self.name, self.workers = self._server.name, self._server.workers
+
+    @property
+    def origin(self) -> str:
+        return self._server.origin
+
+    def prepare(self) -> Mapping[str, Any]:
+        self._server.find()
+        return self._look()
+
+    def __call__(self, message: Message, attempt: Attempt) -> Answer:
+        given = self._server.manner.temperature
+        warmth = max(given or 0.0, _WARM) if attempt.otherwise else given
+        conversation = self._conversation(message)
+        (reply,) = self._server([conversation], warmth, attempt.room)
+        spent = dict(self._server.options.spent(reply))
+        tokens = spent.pop("completion_tokens")
+        cut = (reply.finish or "").lower() in LIMIT_REASONS
+        finish = "length" if cut else reply.finish or "stop"
+        return Answer(reply.text.strip(), finish, tokens, spent=spent)
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _conversation(self, message: Message) -> Conversation:
+        said = message.said
+        system = said.system
+        if not system and joycaption.NAMED.search(self.origin):
+            system = joycaption.SYSTEM
+        talk: list[Mapping[str, Any]] = [{"role": "system", "content": system}] if system else []
+        talk.append(_user(said.prompt, message.picture, self._detail))
+        if said.reply:
+            talk.append({"role": "assistant", "content": said.answer})
+            talk.append({"role": "user", "content": said.reply})
+        return talk
+
+    def _look(self) -> Mapping[str, Any]:
+        """Shows it a drawn picture. Raises Fatal if it is sure that the model sees none."""
+        spent = Counter[str]()
+        reply = self._server.probe(self._shown)
+        if reply is None:
+            return spent
+        spent.update(self._server.options.spent(reply))
+        if self._sight.seen(reply.text):
+            return spent
+        alone = self._server.probe([{"role": "user", "content": QUESTION}])
+        if alone is not None:
+            spent.update(self._server.options.spent(alone))
+        said = " ".join(reply.text.split())[:80]
+        answered = f"of a picture that is all {self._sight.colour} {self.origin} says {said!r}"
+        host = self._server.host
+        if alone is not None and uncounted(reply.prompt_tokens, alone.prompt_tokens):
+            counted = "and the picture adds nothing to the tokens that were counted"
+            if said:
+                raise host.fatal(
+                    f"{answered}, {counted}: pictures do not reach this model; name one that sees "
+                    f"with {host.role.model}"
+                )
+            host.tell("blind", f"{answered}, {counted}: does it see? Look at the first drafts")
+        elif said:
+            host.tell("blind", f"{answered}: does it see? Look at the first drafts")
+        return spent
+
+
+def _user(text: str, picture: Picture, detail: str) -> Mapping[str, Any]:
+    """A user's message of a text and a picture. The text comes first: what it has in common with
+    others can be cached. `detail` is sent only where it is asked for: not every server knows it."""
+    image = {"url": picture.uri}
+    if detail != "auto":
+        image["detail"] = detail
+    parts = [{"type": "text", "text": text}, {"type": "image_url", "image_url": image}]
+    return {"role": "user", "content": parts}

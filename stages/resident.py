@@ -1,0 +1,135 @@
+"""A captioner in this process, not loaded yet; it may be let go and loaded again."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stages import llm
+from stages.asking import Asked
+from stages.captioners import (
+    Answer,
+    Attempt,
+    Captioner,
+    Family,
+    Request,
+    Settings,
+    family_of,
+    known_family,
+    stand_in,
+)
+from stages.checkpoint import Checkpoint, free_memory
+from stages.drafter import DEFAULT, LOADED, Options
+from stages.joy import Wish
+from stages.media import open_image
+from stages.policy import Policy
+
+_READY = 4  # batches that are kept ready at most
+# Images per batch. A GPU that cannot hold 16 halves the batch by itself.
+BATCH_SIZES = {"cuda": 16, "xpu": 16, "mps": 4, "cpu": 4}
+
+
+class Resident:
+    """A model of Hugging Face's on this machine, whichever its family."""
+
+    always: tuple[str, ...] = ("dtype", "max_new_tokens")
+    telling: tuple[str, ...] = ("temperature", "top_p", "top_k", "quantize")
+    server: llm.Options | None = None
+
+    def __init__(self, options: Options, device: Callable[[], str], cores: int = 2) -> None:
+        """`device` says where models go, once one is loaded; `cores` are those that may decode
+        pictures."""
+        self._asked = options.model_id or DEFAULT
+        source = os.path.expanduser(stand_in(self._asked))
+        self._checkpoint = Checkpoint(source, options.revision, options.trust_remote_code)
+        self._device = device
+        self._options = options
+        # One batch in the model while the next ones are decoded: a small model on a fast GPU is
+        # through with a batch sooner than one core has decoded another.
+        self.workers = 1 + max(1, min(_READY, cores - 1))
+        self._captioner: Captioner | None = None
+        self._loading = threading.Lock()
+
+    @property
+    def model(self) -> object:
+        return (self._checkpoint.source, self._checkpoint.revision)
+
+    @property
+    def origin(self) -> str:
+        return self._checkpoint.source
+
+    @property
+    def notice(self) -> str:
+        asked, used = self._asked, self._checkpoint.source
+        return f"{asked} is loaded as {used}, its native version" if used != asked else ""
+
+    @property
+    def in_words(self) -> bool:
+        return self._family.IN_WORDS
+
+    @cached_property
+    def _family(self) -> Family:
+        """Raises Fatal if the model cannot be had or no captioner takes it. Loads no weights."""
+        return family_of(self._checkpoint, self._options.captioner)
+
+    @cached_property
+    def _known(self) -> Family | None:
+        """The family as far as it shows without asking the hub, the same on every run."""
+        return known_family(self._checkpoint, self._options.captioner)
+
+    def wording(self, policy: Policy, wish: Wish) -> object | None:
+        """Nothing of a model whose folder is gone: what cannot be told is not held against a
+        draft."""
+        if self._known:
+            return self.prompt(policy, wish)
+        return None if self._checkpoint.gone else (policy.draft(), wish)
+
+    def prompt(self, policy: Policy, wish: Wish) -> str:
+        return self._family.prompt(policy, wish)
+
+    def prepare(self) -> Mapping[str, Any]:
+        _ = self._family
+        return {}
+
+    def batch_size(self, wished: int) -> int:
+        return wished or BATCH_SIZES.get(self._device().partition(":")[0], 4)
+
+    def request(self, media: Path, background: str, asked: Asked) -> Request:
+        image = open_image(media, self.load().size, background)
+        return Request(image, _in_one(asked))
+
+    def again(self, request: Request, asked: Asked) -> Request:
+        return replace(request, prompt=_in_one(asked))
+
+    def check(self, request: Request) -> None:
+        self.load().check(request.prompt)
+
+    def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
+        return self.load()(requests, attempt)
+
+    def close(self) -> None:
+        """Gives the memory back. A batch under way may fail."""
+        with self._loading:
+            if self._captioner is not None:
+                self._captioner = None
+                free_memory()
+
+    def load(self) -> Captioner:
+        """Raises Fatal if the model cannot be loaded."""
+        with self._loading:
+            if self._captioner is None:
+                told = {name: getattr(self._options, name) for name in LOADED}
+                settings = Settings(self._device(), **told)
+                self._captioner = self._family.Captioner(self._checkpoint, settings)
+            return self._captioner
+
+
+def _in_one(asked: Asked) -> str:
+    """Not every chat template has room for a system message, or for a second turn."""
+    before = f"You wrote: {asked.answer}" if asked.answer else ""
+    return "\n\n".join(filter(None, (asked.system, asked.prompt, before, asked.reply)))
