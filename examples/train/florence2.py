@@ -11,12 +11,8 @@ so it loads and generates exactly as the published checkpoints do.
 
 from __future__ import annotations
 
-import argparse
-import math
 import random
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,27 +23,31 @@ import transformers
 from PIL import Image
 from scenes import (
     CAPTION,
-    COLOURS,
     DETAILED,
     MORE_DETAILED,
-    RELATIONS,
-    SHAPES,
     TASKS,
     Scene,
     all_scenes,
     caption,
     draw,
-    held_out,
 )
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
+from training import (
+    KNOWN,
+    UNSEEN,
+    Ask,
+    Pupil,
+    begin,
+    byte_level_bpe,
+    draw_pictures,
+    save,
+    train,
+)
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 # Only half of transformers is annotated, so its classes are taken as they come.
 hf: Any = transformers
 pil_image_processor: Any = CLIPImageProcessorPil
-Model = Any  # Florence2ForConditionalGeneration
 Processor = Any  # Florence2Processor
 
 WIDTH = 96  # of nearly everything
@@ -56,26 +56,13 @@ IMAGE_TOKENS = (SIDE // 16) ** 2 + 1  # the cells of the grid, and their mean
 LABEL_TOKENS = 26  # the longest caption has 21
 SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<image>"]  # numbered as in BART
 BOS, PAD, EOS = 0, 1, 2
-BATCH = 24
-WARM_UP = 200
 PEAK_RATE = 1.4e-3
 # The longer two answers repeat what the first says in more words, so it comes twice as often.
 TASK_MIX = (CAPTION, CAPTION, DETAILED, MORE_DETAILED)
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Scenes, and their drawings as bytes of shape (count, 3, SIDE, SIDE)."""
-
-    scenes: list[Scene]
-    pixels: Tensor
-
-
 def build_processor() -> Processor:
-    """Return a processor whose small vocabulary is learnt from all captions and prompts.
-
-    All single bytes are in it, so any text can be written, if not understood.
-    """
+    """Return a processor whose small vocabulary is learnt from all captions and prompts."""
     image_processor = pil_image_processor(
         size={"height": SIDE, "width": SIDE},
         crop_size={"height": SIDE, "width": SIDE},
@@ -95,19 +82,9 @@ def build_processor() -> Processor:
 
 
 def build_tokenizer(texts: Sequence[str]) -> Any:
-    """Return a byte-level BPE tokenizer for these texts."""
-    tokenizer = Tokenizer(models.BPE(unk_token=None))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=480,
-        special_tokens=SPECIAL_TOKENS,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    """Return a tokenizer for these texts."""
     return hf.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=byte_level_bpe(texts, 480, SPECIAL_TOKENS),
         bos_token="<s>",
         pad_token="<pad>",
         eos_token="</s>",
@@ -119,7 +96,7 @@ def build_tokenizer(texts: Sequence[str]) -> Any:
     )
 
 
-def build_model(processor: Processor) -> Model:
+def build_model(processor: Processor) -> Any:
     """Return the untrained model: 0.7 million weights."""
     vision = hf.Florence2VisionConfig(
         depths=[1, 1],
@@ -161,37 +138,32 @@ def build_model(processor: Processor) -> Model:
         eos_token_id=EOS,
         decoder_start_token_id=EOS,
     )
-    return hf.Florence2ForConditionalGeneration(config)
+    model = hf.Florence2ForConditionalGeneration(config)
+    model.generation_config = generation_config()
+    return model
 
 
-def draw_pictures(scenes: Sequence[Scene], count: int, seed: int) -> Pictures:
-    """Draw scenes in turn, in a new order each round, squeezed as the processor will do it.
+def generation_config() -> Any:
+    """Return how the model is to be used.
 
-    Some canvases are large: reducing them more leaves slightly sharper edges.
+    Beam search must be free to say a word twice ("a red circle above a red circle") and to
+    finish a longer caption after a shorter one.
     """
-    rng = random.Random(seed)
-    chosen: list[Scene] = []
-    while len(chosen) < count:
-        chosen += rng.sample(scenes, len(scenes))
-    del chosen[count:]
-    pixels = torch.empty(count, 3, SIDE, SIDE, dtype=torch.uint8)
-    for index, scene in enumerate(chosen):
-        image = draw(scene, rng, scale=rng.choice((1, 1, 1, 4)))
-        small = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        pixels[index] = torch.from_numpy(np.array(small)).permute(2, 0, 1)
-    return Pictures(chosen, pixels)
+    return hf.GenerationConfig(
+        bos_token_id=BOS,
+        pad_token_id=PAD,
+        eos_token_id=EOS,
+        decoder_start_token_id=EOS,
+        max_new_tokens=64,
+        num_beams=3,
+        do_sample=False,
+        early_stopping=False,
+    )
 
 
-def normalised(pixels: Tensor, processor: Processor) -> Tensor:
-    """Do to stored bytes what the processor does after resizing."""
-    mean = torch.tensor(processor.image_processor.image_mean).view(3, 1, 1)
-    deviation = torch.tensor(processor.image_processor.image_std).view(3, 1, 1)
-    return (pixels / 255 - mean) / deviation
-
-
-def shifted(pixels: Tensor, rng: random.Random) -> Tensor:
-    """Move a batch by up to two pixels, so that no picture looks the same twice."""
-    return pixels.roll((rng.randint(-2, 2), rng.randint(-2, 2)), dims=(2, 3))
+def shrink(image: Image.Image) -> np.ndarray:
+    """Squeeze a picture into the square, as the processor does."""
+    return np.array(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
 def encode_prompts(processor: Processor) -> dict[str, dict[str, Tensor]]:
@@ -227,122 +199,36 @@ def misread(labels: Tensor, tokens: int) -> Tensor:
     return torch.cat([start, before[:, :-1]], dim=1)
 
 
-class SceneHead(nn.Module):
-    """Names the parts of a scene straight from the image features, during training only.
-
-    Captions alone teach the grammar first and leave the colours to chance for a long time. This
-    head tells the vision tower from the start what is worth seeing, and is then thrown away.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        words = (tuple(COLOURS), SHAPES, RELATIONS, tuple(COLOURS), SHAPES)
-        self.indices = [{word: index for index, word in enumerate(part)} for part in words]
-        self.linear = nn.Linear(IMAGE_TOKENS * WIDTH, sum(map(len, words)))
-
-    def forward(self, features: Tensor, scenes: Sequence[Scene]) -> Tensor:
-        """Return the sum of the cross-entropies of the five parts."""
-        rows = [
-            (s.first_colour, s.first_shape, s.relation, s.second_colour, s.second_shape)
-            for s in scenes
-        ]
-        parts = self.linear(features.flatten(1)).split([len(i) for i in self.indices], dim=1)
-        loss = features.new_zeros(())
-        for index, part, words in zip(self.indices, parts, zip(*rows, strict=True), strict=True):
-            target = torch.tensor([index[word] for word in words])
-            loss = loss + functional.cross_entropy(part, target)
-        return loss
-
-
-def train(
-    model: Model,
-    processor: Processor,
-    pictures: Pictures,
-    steps: int,
-    seed: int,
-) -> None:
-    """Teach the model all three tasks, mixed within each batch."""
-    rng = random.Random(seed)
+def asker(processor: Processor) -> Ask:
+    """Return what the training asks: all three tasks, mixed within each batch."""
     prompts = encode_prompts(processor)
-    head = SceneHead()
-    features: list[Tensor] = []
-    hook = model.model.multi_modal_projector.register_forward_hook(
-        lambda _module, _inputs, output: features.append(output)
-    )
-    weights = [*model.parameters(), *head.parameters()]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [w for w in weights if w.ndim >= 2], "weight_decay": 0.01},
-            {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
-        ],
-        lr=PEAK_RATE,
-        betas=(0.9, 0.98),
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
-    model.train()
-    queue: list[int] = []
-    recent = 0.0
-    began = time.monotonic()
-    for step in range(1, steps + 1):
-        if len(queue) < BATCH:
-            queue = rng.sample(range(len(pictures.scenes)), len(pictures.scenes))
-        rows = [queue.pop() for _ in range(BATCH)]
-        scenes = [pictures.scenes[row] for row in rows]
-        tasks = rng.choices(TASK_MIX, k=BATCH)
+
+    def ask(scenes: Sequence[Scene], rng: random.Random) -> dict[str, Tensor]:
+        tasks = rng.choices(TASK_MIX, k=len(scenes))
         labels = encode_captions(scenes, tasks, processor)
-        features.clear()
-        output = model(
-            input_ids=torch.stack([prompts[task]["input_ids"] for task in tasks]),
-            attention_mask=torch.stack([prompts[task]["attention_mask"] for task in tasks]),
-            pixel_values=normalised(shifted(pictures.pixels[rows], rng), processor),
-            decoder_input_ids=misread(labels, len(processor.tokenizer)),
-            labels=labels,
-        )
-        loss = output.loss + head(features[0], scenes)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        schedule.step()
-        recent += output.loss.item()
-        if step % 250 == 0 or step == steps:
-            since = (step - 1) % 250 + 1
-            seconds = time.monotonic() - began
-            print(f"step {step}: loss {recent / since:.4f}, {seconds:.0f} s", flush=True)
-            recent = 0.0
-    hook.remove()
-    model.eval()
+        return {
+            "input_ids": torch.stack([prompts[task]["input_ids"] for task in tasks]),
+            "attention_mask": torch.stack([prompts[task]["attention_mask"] for task in tasks]),
+            "decoder_input_ids": misread(labels, len(processor.tokenizer)),
+            "labels": labels,
+        }
+
+    return ask
 
 
-def rate(step: int, steps: int) -> float:
-    """Return the share of the peak learning rate: a ramp, then a cosine down to 3 %."""
-    if step < WARM_UP:
-        return (step + 1) / WARM_UP
-    progress = (step - WARM_UP) / max(1, steps - WARM_UP)
-    return 0.03 + 0.97 * (1 + math.cos(math.pi * progress)) / 2
-
-
-def save(model: Model, processor: Processor, out: Path) -> None:
-    """Write a checkpoint at half the size, readable by everyone.
-
-    Beam search must be free to say a word twice ("a red circle above a red circle") and to
-    finish a longer caption after a shorter one.
-    """
-    model.generation_config = hf.GenerationConfig(
-        bos_token_id=BOS,
-        pad_token_id=PAD,
-        eos_token_id=EOS,
-        decoder_start_token_id=EOS,
-        max_new_tokens=64,
-        num_beams=3,
-        do_sample=False,
-        early_stopping=False,
+def build() -> Pupil:
+    """Return the model with all that its training needs."""
+    processor = build_processor()
+    model = build_model(processor)
+    return Pupil(
+        model=model,
+        processor=processor,
+        projector=model.model.multi_modal_projector,
+        features=IMAGE_TOKENS * WIDTH,
+        shrink=shrink,
+        ask=asker(processor),
+        rate=PEAK_RATE,
     )
-    model.to(torch.bfloat16).save_pretrained(out)
-    processor.tokenizer.backend_tokenizer.no_padding()  # as training left it on
-    processor.save_pretrained(out)
-    for path in out.iterdir():
-        path.chmod(0o644)
 
 
 @torch.inference_mode()
@@ -368,26 +254,13 @@ def report(out: Path, scenes: Sequence[Scene], seed: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, save, and try the saved model on scenes that it has not seen."""
-    parser = argparse.ArgumentParser(description="Train the tiny demo captioner.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
-    parser.add_argument("--steps", type=int, default=3500, help="default: 3500")
-    parser.add_argument("--images", type=int, default=8000, help="drawn to train on: 8000")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    arguments = parser.parse_args(argv)
-
-    hf.utils.logging.disable_progress_bar()
-    torch.set_num_threads(1)  # the matrices are too small to be worth sharing
-    torch.manual_seed(arguments.seed)
-    known = [scene for scene in all_scenes() if not held_out(scene)]
-    unseen = [scene for scene in all_scenes() if held_out(scene)]
-    processor = build_processor()
-    model = build_model(processor)
-    print(f"{sum(w.numel() for w in model.parameters()):,} weights", flush=True)
-    pictures = draw_pictures(known, arguments.images, arguments.seed)
-    train(model, processor, pictures, arguments.steps, arguments.seed)
-    save(model, processor, arguments.out)
-
-    report(arguments.out, unseen, arguments.seed + 1)
+    arguments = begin("Train the tiny Florence-2.", argv, steps=3500, images=8000)
+    if not arguments.check:
+        pupil = build()
+        pictures = draw_pictures(KNOWN, arguments.images, arguments.seed, pupil.shrink)
+        train(pupil, pictures, arguments.steps, arguments.seed)
+        save(pupil, arguments.out)
+    report(arguments.out, UNSEEN, arguments.seed + 1)
 
 
 if __name__ == "__main__":
