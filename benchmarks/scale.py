@@ -57,9 +57,12 @@ def multiplied(one: Path, count: int) -> Path:
     (folder / ".enhance").mkdir()
     shutil.copy(report, folder / ".enhance")
     for name, text in journals.items():
+        lines = text.splitlines(keepends=True)
+        of_file = "".join(line for line in lines if NAME in line)
         with open(folder / ".enhance" / name, "w") as journal:
             names = (f"picture-{number:06}" for number in range(count))
-            journal.writelines(text.replace(NAME, name) for name in names)
+            journal.writelines(of_file.replace(NAME, name) for name in names)
+            journal.writelines(line for line in lines if NAME not in line)
     for number in range(count):
         for ending in (".png", *TEXTS):
             os.link(one / f"{NAME}{ending}", folder / f"picture-{number:06}{ending}")

@@ -52,6 +52,10 @@ class Decision:
     suspect: bool = False  # a process died that was at this file: it is tried alone
 
 
+UP_TO_DATE = Decision("fresh", "up to date")
+SWITCHED_OFF = Decision("skipped", "switched off for this folder")
+
+
 class Cache:
     """The texts on disk as the stages' memory."""
 
@@ -91,9 +95,9 @@ class Cache:
     def _decide(self, stage: Stage, sample: Sample) -> Decision:
         output = stage.output
         if part_of(stage, sample) is None:
-            return Decision("skipped", "switched off for this folder")
+            return SWITCHED_OFF
         path = self._layout.path(sample.media, output)
-        record = self._journal.records.get(self._layout.name(path))
+        record = self._journal.record(self._layout.name(path))
         data = read(path)
         standing = data is not None and bool(data.strip())
         if output in self._overwrite:
@@ -111,7 +115,7 @@ class Cache:
                 # The journal was deleted, but this is what would be published now: ours.
                 self._journal.write(self._layout.name(path), key, data, None, origin="clean")
                 self._journal.published(self._layout.name(path))
-                return Decision("fresh", "up to date", Caption(decode(data)[0], "clean"), key=key)
+                return replace(UP_TO_DATE, caption=Caption(decode(data)[0], "clean"), key=key)
             return Decision("run", "not made yet", key=key)
         changed = record.key != key and _changed(record.key, key)
         if changed:
@@ -127,7 +131,7 @@ class Cache:
         if text_hash(data) != record.hash:
             return Decision("run", "an earlier text stands there", key=key)
         caption = Caption(decode(data)[0], record.origin, record.finish, record.problems)
-        return Decision("fresh", "up to date", caption, key=key)
+        return replace(UP_TO_DATE, caption=caption, key=key)
 
     def save(self, stage: Stage, sample: Sample, caption: Caption, key: str) -> None:
         """Writes a stage's answer the moment it exists. Raises OSError if that is impossible."""
@@ -181,10 +185,9 @@ class Cache:
         """
         name = self._layout.name(media)
         status = reach(media)
-        known = self._journal.contents.get(name)
+        known = self._journal.content_of(name)
         same = known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
-        # Disks count time in steps of up to 2 s: within one, a change would go unseen.
-        if known and same and known.at - known.mtime_ns > 2_000_000_000:
+        if known and same and known.sure:
             return known.digest
         try:
             with open(media, "rb") as file:

@@ -96,7 +96,7 @@ class Bar:
             self._began = self._told = time.monotonic()
         self._unsent += 1
         self._worked += act == "done"
-        if self._ranks.world == 1 or time.monotonic() - self._looked > self._SHARED:
+        if time.monotonic() - self._looked > (self._SHARED if self._ranks.world > 1 else 0.1):
             self._share()
 
     def close(self) -> None:

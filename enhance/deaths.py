@@ -12,9 +12,12 @@ another process of the same launch lived on to stop in order.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from enhance.lines import parsed
 
 Verdict = Literal["clear", "suspect", "culprit"]
 
@@ -60,6 +63,19 @@ class Deaths:
             self._settle(path, at)
         elif "key" in entry:
             self._settle(entry["path"], at)
+
+    def read(self, path: Path) -> None:
+        """The journal of a process that did not say that it stopped."""
+        by = ""
+        with open(path, "rb") as file:
+            for line in file:
+                if line.startswith((b'{"path"', b'{"media"')) and b'"key":' not in line:
+                    continue
+                entry = parsed(line)
+                if entry is not None:
+                    by = entry.setdefault("by", by)  # a crash is that of who wrote last
+                    with suppress(KeyError, TypeError):  # of another version
+                        self.take(entry)
 
     def verdict(self, path: str, since: int) -> tuple[Verdict, str]:
         """What the deaths since then make of a text; of a culprit also what it does."""

@@ -12,6 +12,7 @@ are the memory. Lines name texts by their path relative to the dataset:
 - `{"path", "kept", "left", "run"}`: a person's text replaced by one that is a person's still.
 - `{"undone"}` after what a run replaced was brought back.
 - `{"media", "size", "mtime_ns", "content"}`: the digest of a media file.
+- `{"media", "settled", "told"}` after all others of a file: see `enhance/settled.py`.
 - `{"trying", …}`, `{"tried"}`, `{"stopped"}`: see `enhance/deaths.py`. Where a process crashed,
   Python's own words stand between the lines.
 
@@ -33,13 +34,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from enhance.deaths import Deaths, Verdict, killed_for_memory
-from enhance.lines import journals, whole_lines
-from enhance.records import Content, Kept, Record
-from stages.dataset import SUFFIXES
+from enhance.index import Index, number_of
+from enhance.lines import parsed
+from enhance.records import Content, Kept, Known, Record
 from stages.sample import Problem
 
-_SIDECARS = tuple(f"{SUFFIXES[output]}.txt" for output in ("generated", "combined"))
-
+_AT_HAND = 1024  # pictures of which what is known is held in memory
 
 # Whose text it is: one that we wrote, a person's caption that waits to be used, a person's text.
 Whose = Literal["ours", "waiting", "person"]
@@ -61,27 +61,45 @@ class Journal:
         self._path = folder / f"journal.{rank}.jsonl"
         self._file: Any = None
         self._turn = threading.Lock()
-        self.records: dict[str, Record] = {}
-        self.contents: dict[str, Content] = {}
-        self.sidecars: dict[str, str] = {}  # where drafts and merges were written, by their hash
-        self.kept: dict[str, tuple[Kept, ...]] = {}  # by path, oldest first
+        self._index = Index(folder, self._path)
+        self._at_hand: dict[int, Known] = {}  # by picture
         self._deaths = Deaths(run)
+        self._unstopped: dict[Path, set[str]] = {}  # processes, by their journal
+        self._read: set[Path] = set()  # journals of processes that died
         self._killed = killed_for_memory()
         self._watches = False
-        self._latest = 0
-        self._read: dict[Path, int] = {}  # bytes of each journal that were taken in
         self.refresh()
 
     def refresh(self) -> None:
         """Takes in what other ranks wrote since."""
         with self._turn:
-            for path in journals(self._path.parent):
-                if path != self._path or self._file is None:
-                    by = ""
-                    for entry in whole_lines(path, self._read):
-                        by = entry.setdefault("by", by)  # a crash is that of who wrote last
-                        with contextlib.suppress(ValueError, KeyError, TypeError):  # other versions
-                            self._take(entry)
+            self._at_hand.clear()
+            self._index.read(self._take_other, but_own=self._file is not None)
+            for path, processes in self._unstopped.items():
+                died = any(one.rpartition(".")[0] != self._run for one in processes)
+                if died and path not in self._read:
+                    self._read.add(path)
+                    self._deaths.read(path)
+
+    def record(self, path: str) -> Record | None:
+        """What is known of a text file."""
+        with self._turn:
+            return self._known(path).records.get(path)
+
+    def content_of(self, media: str) -> Content | None:
+        """What is known of a media file."""
+        with self._turn:
+            return self._known(media).contents.get(media)
+
+    def kept(self, path: str) -> tuple[Kept, ...]:
+        """A person's texts that stood there and were replaced, oldest first."""
+        with self._turn:
+            return self._known(path).kept.get(path, ())
+
+    def sidecar(self, data: bytes) -> str | None:
+        """Where a draft or merge was written."""
+        with self._turn:
+            return self._index.sidecar(text_hash(data))
 
     def write(self, path: str, key: str, data: bytes, finish: str | None, **more: Any) -> None:
         """Call before the file is written: killed in between, the hash tells that it was not."""
@@ -168,7 +186,7 @@ class Journal:
 
     def verdict(self, path: str) -> tuple[Verdict, str]:
         """What is to be thought of a text that processes were at when they died."""
-        record = self.records.get(path)
+        record = self.record(path)
         return self._deaths.verdict(path, record.at if record else 0)
 
     def published(self, path: str) -> None:
@@ -185,6 +203,20 @@ class Journal:
     def content(self, media: str, size: int, mtime_ns: int, digest: str) -> None:
         self._append({"media": media, "size": size, "mtime_ns": mtime_ns, "content": digest})
 
+    def settle(self, media: str, digest: str, told: dict[str, Any]) -> None:
+        """Call after the last line about a file of which nothing is left to do."""
+        self._append({"media": media, "settled": digest, "told": told})
+
+    def last(self, media: str) -> dict[str, Any] | None:
+        """The last line about a media file or its texts."""
+        with self._turn:
+            return self._index.last(media)
+
+    def worked(self, media: str) -> bool:
+        """True if it was written since this process began."""
+        with self._turn:
+            return self._index.worked(media)
+
     def close(self) -> None:
         with self._turn:
             if self._watches:
@@ -193,22 +225,29 @@ class Journal:
             if self._file is not None:
                 self._file.close()
                 self._file = None
+            self._index.close()
 
     def _append(self, entry: dict[str, Any], durable: bool = False) -> None:
         # Content is held against the times of files; of lines only the order counts, and a clock
         # may be set back.
         now = time.time_ns()
         with self._turn:
-            entry["at"] = now if "media" in entry else max(now, self._latest + 1)
+            entry["at"] = now if "content" in entry else max(now, self._index.latest + 1)
             # ASCII: names that are no UTF-8 and texts in any encoding survive as escapes.
             line = json.dumps(entry, separators=(",", ":")).encode("ascii") + b"\n"
+            place = None
             if not self._read_only:
                 if self._file is None:
                     self._open()
+                place = self._file.tell()
                 self._file.write(line)  # unbuffered: one write per line
                 if durable:
                     os.fsync(self._file.fileno())
-            self._take(entry)
+            self._index.add(line, entry["at"], place)
+            self._deaths.take(entry)
+            known = self._at_hand.get(number_of(entry.get("path") or entry.get("media", "")))
+            if known is not None:
+                known.take(entry)
 
     def _watch(self) -> None:
         """Has Python write into the journal that this process crashes."""
@@ -226,46 +265,30 @@ class Journal:
                 if file.read(1) != b"\n":  # killed within a line
                     self._file.write(b"\n")
 
-    def _take(self, entry: dict[str, Any]) -> None:
-        at = int(entry["at"])
-        if "media" in entry:
-            known = self.contents.get(entry["media"])
-            if known is None or known.at <= at:
-                self.contents[entry["media"]] = Content(
-                    entry["size"], entry["mtime_ns"], entry["content"], at
-                )
+    def _take_other(self, path: Path, line: bytes) -> None:
+        """A line that is about no picture. What a process tried is of interest if it died."""
+        unstopped = self._unstopped.setdefault(path, set())
+        if line.startswith(b'{"trying"'):
+            unstopped.add(line[line.rfind(b'"by":"') + 6 :].split(b'"', 1)[0].decode())
             return
-        self._latest = max(self._latest, at)
-        self._deaths.take(entry)
-        if "path" not in entry:
-            return
-        path = entry["path"]
-        if "kept" in entry:
-            text = Kept(entry["kept"], entry.get("run", ""))
-            self.kept[path] = (*self.kept.get(path, ()), text)
-            if "key" not in entry:
-                return  # no record: whether it was published, other lines tell
-        record = self.records.setdefault(path, Record())
-        if "hash" in entry and entry["hash"] not in record.hashes:
-            record.hashes = (*record.hashes, entry["hash"])
-            if path.endswith(_SIDECARS):
-                self.sidecars[entry["hash"]] = path
-        if "manual" in entry and at >= record.kept_at:
-            record.kept_as, record.kept_at = entry["manual"], at
-        if "published" in entry:
-            record.published_at = max(record.published_at, at)
-        if "unpublished" in entry:
-            record.unpublished_at = max(record.unpublished_at, at)
-        if "key" not in entry or at < record.at:
-            return
-        record.at = at
-        record.key = entry["key"]
-        record.hash = entry.get("hash", record.hash)
-        record.finish = entry.get("finish")
-        record.origin = entry.get("origin", "")
-        record.text = entry.get("text")
-        record.failure = entry.get("failure", "")
-        record.problems = tuple(Problem(*problem) for problem in entry.get("problems", ()))
+        entry = parsed(line)
+        if entry is not None and "crashed" not in entry:
+            unstopped.discard(entry.get("stopped", ""))
+            self._deaths.take(entry)
+
+    def _known(self, name: str) -> Known:
+        """Read when it is asked for: all of a large dataset would fill the memory."""
+        picture = number_of(name)
+        known = self._at_hand.get(picture)
+        if known is None:
+            known = Known()
+            for entry in self._index.about(name):
+                with contextlib.suppress(ValueError, KeyError, TypeError):  # of another version
+                    known.take(entry)
+            if len(self._at_hand) >= _AT_HAND:
+                del self._at_hand[next(iter(self._at_hand))]
+            self._at_hand[picture] = known
+        return known
 
 
 def _as_text(data: bytes) -> str:

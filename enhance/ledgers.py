@@ -12,6 +12,8 @@ from stages.policy import Options
 from stages.sample import Caption, Sample
 from stages.text import CleanOptions, Counts, Ledger, trace
 
+_COUNTS = tuple(count.name for count in fields(Counts))
+
 Rules = Callable[[Path], Options]
 
 
@@ -42,21 +44,29 @@ class Ledgers:
     def __init__(self, rules: Rules) -> None:
         """`rules` are those of a media file."""
         self._rules = rules
-        self._counts = Counts()
+        self._counts = [0] * len(_COUNTS)
         self._files: list[dict[str, Any]] = []
 
-    def count(self, name: str, sample: Sample) -> None:
+    def of(self, sample: Sample) -> dict[str, Any] | None:
+        """What is to be told of one file."""
         found = ledger(sample, self._rules(sample.media))
         if found is None:
-            return
-        self._counts += found.counts
+            return None
+        told: dict[str, Any] = {"counts": [getattr(found.counts, name) for name in _COUNTS]}
         if found.invented or found.lost:
-            claims = [[claim.text, claim.source] for claim in found.claims]
-            words = {"invented": found.invented, "lost": found.lost}
-            self._files.append({"file": name, **words, "claims": claims})
+            told |= {"invented": found.invented, "lost": found.lost}
+            told["claims"] = [[claim.text, claim.source] for claim in found.claims]
+        return told
+
+    def add(self, name: str, told: Mapping[str, Any]) -> None:
+        """One file, as `of` tells of it."""
+        self._counts = [a + b for a, b in zip(self._counts, told["counts"], strict=True)]
+        if "claims" in told:
+            words = {part: told[part] for part in ("invented", "lost", "claims")}
+            self._files.append({"file": name, **words})
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self._counts), "files": self._files}
+        return {**dict(zip(_COUNTS, self._counts, strict=True)), "files": self._files}
 
 
 def together(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

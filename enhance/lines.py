@@ -13,27 +13,25 @@ _CRASH = b"Fatal Python error: "  # as `faulthandler` begins
 def entries(folder: Path) -> Iterator[dict[str, Any]]:
     """Every line of all ranks' journals; each rank's in their order."""
     for path in journals(folder):
-        yield from whole_lines(path, {})
+        with open(path, "rb") as file:
+            for line in file:
+                entry = parsed(line)
+                if entry is not None:
+                    yield entry
 
 
 def journals(folder: Path) -> list[Path]:
     return sorted(folder.glob("journal.*.jsonl"))
 
 
-def whole_lines(path: Path, read: dict[Path, int]) -> Iterator[dict[str, Any]]:
-    """The whole lines of a journal behind the bytes that were `read`."""
-    with open(path, "rb") as file:
-        file.seek(read.get(path, 0))
-        for line in file:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                if not line.endswith(b"\n"):
-                    break  # cut by a kill, or being written: what it announces was not written
-                entry = None
-                if line.startswith(_CRASH):
-                    how = line[len(_CRASH) :].decode(errors="replace").strip()
-                    entry = {"crashed": how, "at": 0}
-            read[path] = read.get(path, 0) + len(line)
-            if isinstance(entry, dict) and isinstance(entry.get("at"), int):
-                yield entry
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None if it is none of ours, or was cut by a kill: what it announced was not
+    written."""
+    try:
+        entry = json.loads(line.decode("utf-8", "surrogatepass"))  # bytes would be looked at first
+    except ValueError:
+        if not line.startswith(_CRASH):
+            return None
+        how = line[len(_CRASH) :].decode(errors="replace").strip()
+        return {"crashed": how, "at": 0} if line.endswith(b"\n") else None
+    return entry if isinstance(entry, dict) and isinstance(entry.get("at"), int) else None

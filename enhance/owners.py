@@ -30,25 +30,25 @@ class Owners:
     def kept(self, media: Path) -> tuple[Path, ...]:
         """Where the manual caption may be kept: where this run would, and where another one did."""
         places = self._layout.kept(media)
-        record = self._journal.records.get(self._layout.name(self._layout.original(media)))
+        record = self._journal.record(self._layout.name(self._layout.original(media)))
         if record is not None and record.manual:
             places = (*places, self._layout.root / record.manual)
         return places
 
     def was_kept(self, media: Path) -> bool:
         """True if a run kept this file's manual caption, wherever that is now."""
-        record = self._journal.records.get(self._layout.name(self._layout.original(media)))
+        record = self._journal.record(self._layout.name(self._layout.original(media)))
         return record is not None and bool(record.manual)
 
     def is_final(self, media: Path, path: Path, data: bytes) -> bool:
         """True if `{name}.txt` is a published caption, as it was or edited since; False if it is
         a person's caption that waits to be used. Asked where no `_manual.txt` was kept."""
         name = self._layout.name(path)
-        record = self._journal.records.get(name)
+        record = self._journal.record(name)
         if record is not None:
             return record.published or text_hash(data) in record.hashes
         combined_path = self._layout.path(media, "combined")
-        if self._layout.name(combined_path) in self._journal.records:
+        if self._journal.record(self._layout.name(combined_path)) is not None:
             return False  # the journal is whole, and it never published this one
         combined = read(combined_path)
         if combined is None:
@@ -76,7 +76,7 @@ class Owners:
 
     def whose(self, sample: Sample, output: str, path: Path, data: bytes) -> Whose:
         """Who wrote the text standing at `path`. Raises OSError if what tells cannot be read."""
-        record = self._journal.records.get(self._layout.name(path))
+        record = self._journal.record(self._layout.name(path))
         if record is not None and text_hash(data) in record.hashes:
             return "ours"
         if output == "final":
@@ -89,7 +89,7 @@ class Owners:
 
     def awaits(self, media: Path, path: Path, data: bytes) -> bool:
         """True if this is the person's caption itself, before the first publish replaces it."""
-        record = self._journal.records.get(self._layout.name(path))
+        record = self._journal.record(self._layout.name(path))
         if path != self._layout.original(media) or (record and record.published):
             return False
         kept = self._kept_manual(media)
@@ -127,5 +127,5 @@ class Owners:
     def _moved(self, data: bytes) -> bool:
         """True for a draft or merge of ours whose file has another name now: what it was made from
         may be another picture, so it is made anew."""
-        name = self._journal.sidecars.get(text_hash(data))
+        name = self._journal.sidecar(data)
         return name is not None and not (self._layout.root / name).exists()

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from enhance.cache import Cache, Decision, with_caption
+from enhance.cache import SWITCHED_OFF, UP_TO_DATE, Cache, Decision, with_caption
 from enhance.console import say
 from enhance.estimate import Estimate
 from enhance.report import LABELS
 from enhance.rooms import part_of
+from enhance.settled import Settled, unsettled
 from stages.dataset import Layout
 from stages.generate import Generate
+from stages.load import load
 from stages.merge import Merge
 from stages.sample import Sample, Stage
 
 
 def plan(
     stages: Sequence[Stage],
-    samples: Iterable[Sample],
+    media: Iterable[str],
+    settled: Settled,
     cache: Cache,
     layout: Layout,
     explain: bool,
@@ -30,7 +33,17 @@ def plan(
     if any."""
     estimate = Estimate(before)
     reasons = {stage.output: Counter[tuple[str, str]]() for stage in stages}
-    for sample in samples:
+
+    def decided(output: str, decision: Decision) -> str:
+        reasons[output][decision.act, decision.reason] += 1
+        return f"  {LABELS[output]}: {_word(decision.act)}: {decision.reason}"
+
+    def kept(media: str, outputs: Collection[str], _: object) -> None:
+        lines = [decided(one, UP_TO_DATE if one in outputs else SWITCHED_OFF) for one in reasons]
+        if explain:
+            say("\n".join([layout.name(media), *lines]))
+
+    for sample in load(unsettled(media, settled, kept), layout, cache.owners):
         lines = []
         drafting = False
         for stage, decision, seen in decisions(stages, sample, cache):
@@ -43,8 +56,7 @@ def plan(
                     estimate.ask(part, seen, drafting)
                 elif isinstance(part, Generate) and part.server:
                     estimate.draft(part, part.server, seen)
-            reasons[output][decision.act, decision.reason] += 1
-            lines.append(f"  {LABELS[output]}: {_word(decision.act)}: {decision.reason}")
+            lines.append(decided(output, decision))
         if explain:
             say("\n".join([layout.name(sample.media), *lines]))
     for output, counts in reasons.items():

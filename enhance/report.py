@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from enhance import __version__, ledgers
@@ -62,8 +62,8 @@ class Report:
         with self._turn:
             self._seconds[output] += time.perf_counter() - began
 
-    def count(self, sample: Sample) -> None:
-        """A sample at the end of its way."""
+    def count(self, sample: Sample) -> dict[str, Any] | None:
+        """A sample at the end of its way; what was told of it, if it has all its captions."""
         name = self._layout.name(sample.media)
         captions = (sample.manual, sample.generated, sample.combined, sample.final)
         if sample.failure:
@@ -77,7 +77,7 @@ class Report:
                 for output, bar in self._bars.items():
                     if list(self._bars).index(output) > self._index(stage):
                         bar.advance("failed")
-            return
+            return None
         last = next((caption for caption in reversed(captions) if caption is not None), None)
         made = made_of(sample)
         if made is not None and made.blocked:
@@ -100,20 +100,35 @@ class Report:
             )
         else:
             self._files["captioned"] += 1
-        self._note(name, captions)
-        if "final" in self.stages or "combined" in self.stages:
-            self._ledgers.count(name, sample)
+        merges = "final" in self.stages or "combined" in self.stages
+        told = {
+            "notes": [
+                [problem.label, problem.message]
+                for caption in captions
+                for problem in (caption.problems if caption else ())
+                if not problem.blocking
+            ],
+            "ledger": self._ledgers.of(sample) if merges else None,
+        }
+        self._tell(name, told)
+        return None if blocked else told
+
+    def count_again(self, media: str, outputs: Collection[str], told: Mapping[str, Any]) -> None:
+        """A file of which nothing is left to do, as an earlier run told of it."""
+        for output in self.stages:
+            self.advance(output, "fresh" if output in outputs else "skipped")
+        self._files["captioned"] += 1
+        self._tell(self._layout.name(media), told)
+
+    def _tell(self, name: str, told: Mapping[str, Any]) -> None:
+        for label, message in told["notes"]:
+            self._notes.append({"file": name, "problem": label, "message": message})
+        if told["ledger"]:
+            self._ledgers.add(name, told["ledger"])
 
     def _index(self, output: str) -> int:
         outputs = list(self._bars)
         return outputs.index(output) if output in outputs else -1
-
-    def _note(self, name: str, captions: tuple[Any, ...]) -> None:
-        for caption in captions:
-            for problem in caption.problems if caption else ():
-                if not problem.blocking:
-                    note = {"file": name, "problem": problem.label, "message": problem.message}
-                    self._notes.append(note)
 
     def close(self) -> None:
         for bar in self._bars.values():

@@ -6,10 +6,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from enhance.build import build
 from enhance.cache import FOLDER, Cache
@@ -25,6 +26,7 @@ from enhance.ranks import Ranks
 from enhance.report import Report, parsed
 from enhance.rooms import part_of, parts_of
 from enhance.servers import in_turns
+from enhance.settled import Settled, unsettled
 from enhance.shares import Share
 from stages.dataset import Layout, find
 from stages.generate import Generate
@@ -55,9 +57,9 @@ def run(config: Config, ranks: Ranks) -> int:
         if ranks.main:
             journal = Journal(folder, ranks.rank, True)
             cache, stages = build(config, ranks, layout, concepts, journal)
-            samples: Iterable[Sample] = load(media, layout, cache.owners)
+            settled = Settled(layout, journal, stages, concepts, config.cache.overwrite)
             before = parsed(read(folder / "report.json"))
-            plan(stages, samples, cache, layout, config.run.explain, before)
+            plan(stages, media, settled, cache, layout, config.run.explain, before)
             for stage in stages:  # a tokenizer's server may have been asked
                 stage.close()
         return 0
@@ -75,12 +77,20 @@ def run(config: Config, ranks: Ranks) -> int:
         share = Share(media, ranks, before=journal.refresh)
         end = Ending(report, ranks, writer, folder / "report.json", _settings(config))
         cache.begin = end.open
+        settled = Settled(layout, journal, stages, concepts, config.cache.overwrite)
+
+        def again(media: str, outputs: Collection[str], told: Mapping[str, Any]) -> None:
+            report.count_again(media, outputs, told)
+            share.ended(media)
+
         stopped: Fatal | KeyboardInterrupt | None = None
         overlap = not in_turns(config, concepts.all)
         try:
-            samples = load(share, layout, cache.owners)
+            samples = load(unsettled(share, settled, again), layout, cache.owners)
             for sample in chain(stages, samples, cache, report, overlap, share):
-                report.count(sample)
+                told = report.count(sample)
+                if told is not None:
+                    settled.note(sample, told)
                 if not sample.failure or sample.failure.lasting:
                     share.ended(os.fspath(sample.media))
         except (Fatal, KeyboardInterrupt) as reason:

@@ -106,10 +106,16 @@ class Layout:
         text = text[len(root) + 1 :] if inside else text
         return text if os.sep == "/" else text.replace(os.sep, "/")
 
-    def _beside(self, media: Path, folder: Path, ending: str) -> Path:
-        place = media if folder is self.root else folder / media.relative_to(self.root)
+    def stem(self, media: Path | str, folder: Path) -> str:
+        """What the paths of a media file's texts in one of the folders begin with."""
         # Not with_suffix or with_name: they cost a parse each, and 200,000 files have five texts.
-        return Path(f"{os.path.splitext(os.fspath(place))[0]}{ending}")
+        stem = os.path.splitext(os.fspath(media))[0]
+        if folder is self.root:
+            return stem
+        return os.path.join(folder, stem[len(os.fspath(self.root)) :].lstrip(os.sep))
+
+    def _beside(self, media: Path, folder: Path, ending: str) -> Path:
+        return Path(self.stem(media, folder) + ending)
 
 
 def _absolute(folder: str) -> Path:

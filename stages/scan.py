@@ -71,7 +71,8 @@ def _sort(
         if os.path.isdir(entry.path) if link else entry.is_dir():
             below.append((entry.path, link))
             continue
-        extension = os.path.splitext(name)[1].lower()
+        dot = name.rfind(".")  # not by os.path, which takes as long as all else here
+        extension = name[dot:].lower() if dot > 0 else ""
         if extension in IMAGES:
             found.media.append(entry.path)
         elif extension not in captions:

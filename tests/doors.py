@@ -77,6 +77,7 @@ def draw_scenes(folder: Path, names: list[str], seed: int = 5) -> dict[str, str]
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         save(draw(scene, generator), path)
+        os.utime(path, (path.stat().st_mtime - 3600,) * 2)  # as datasets are: drawn before the run
         right[name] = caption(scene, MORE_DETAILED)
     return right
 

@@ -155,7 +155,7 @@ class Dataset(RuleBasedStateMachine):
         if not list(self.folder.glob(f"{stem}*.txt")):
             self.write(stem, "{}.txt", text)  # else there would be nothing to publish
         self.run("annika", (), "final")
-        record = Journal(self.folder / ".enhance", 0, read_only=True).records.get(path.name)
+        record = Journal(self.folder / ".enhance", 0, read_only=True).record(path.name)
         if record is None or not record.published:
             return
         edited = b"by hand: " + text

@@ -142,6 +142,7 @@ def test_another_picture_of_the_same_size_and_time_is_seen_soon_after_the_first(
     bmps = few / "bmps"
     bmps.mkdir()
     draw_scenes(bmps, ["x.bmp"], seed=1)
+    os.utime(bmps / "x.bmp")
     status = os.stat(bmps / "x.bmp")
     caption_all(bmps, server)
     with Image.open(bmps / "x.bmp") as image:

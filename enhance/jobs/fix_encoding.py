@@ -122,7 +122,7 @@ def _replace(
     """Raises OSError if that is impossible; what stood there then still stands."""
     journal.keep(name, old, new)  # whoever wrote it, the text is theirs still
     # Where the journal was deleted, the age tells whether it is a caption or an edited final.
-    rewrite(path, new, writer, dated=name not in journal.records)
+    rewrite(path, new, writer, dated=journal.record(name) is None)
 
 
 def _characters(text: str) -> str:

@@ -57,12 +57,12 @@ def main(argv: Sequence[str]) -> int:
         say(f"  {concept}")
     for output in ("manual", "generated", "combined", "final"):
         path = layout.path(media, output)
-        record = journal.records.get(layout.name(path))
+        record = journal.record(layout.name(path))
         in_place = output == "final" and path == layout.original(media)
         data = read(path) or b""
         if in_place and not (record and (record.published or text_hash(data) in record.hashes)):
             output = "waits to be used, as manual"
-        kept = journal.kept.get(layout.name(path), ())
+        kept = journal.kept(layout.name(path))
         for line in (*_lines(output, path, record), *_replaced(path, kept)):
             say(f"  {line}")
         if path == layout.path(media, "final"):
@@ -86,7 +86,7 @@ def _claims(
         return
     for output in ("generated", "combined", "final"):
         path = layout.path(media, output)
-        record, data = journal.records.get(layout.name(path)), read(path) or b""
+        record, data = journal.record(layout.name(path)), read(path) or b""
         ours = record is not None and text_hash(data) in record.hashes
         if data.strip() and (ours or output == "generated"):
             sample = with_caption(sample, output, Caption(decode(data)[0], "ours"))

@@ -89,7 +89,7 @@ def _bring_back(
     What is left of it and why. Raises OSError if it cannot be written.
     """
     path = layout.root / name
-    record = journal.records.get(name)
+    record = journal.record(name)
     if change.line is not None and (record is None or record.hash != text_hash(change.old)):
         journal.again(change.line)
     if data != change.old:
