@@ -4,7 +4,7 @@ was made up."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,10 @@ class Ledgers:
         found = ledger(sample, self._rules(sample.media))
         if found is None:
             return None
-        told: dict[str, Any] = {"counts": [getattr(found.counts, name) for name in _COUNTS]}
+        counts = found.counts
+        if sample.combined is None:  # the draft itself: nobody can tell what it made up
+            counts = replace(counts, words=0, invented=0)
+        told: dict[str, Any] = {"counts": [getattr(counts, name) for name in _COUNTS]}
         if found.invented or found.lost:
             told |= {"invented": found.invented, "lost": found.lost}
             told["claims"] = [[claim.text, claim.source] for claim in found.claims]

@@ -45,6 +45,11 @@ class Asking:
         """Raises Fatal for a template that cannot be rendered."""
         return Asked(self._rendered(sample) if self.template else default())
 
+    @property
+    def by_file(self) -> tuple[str, ...]:
+        """What `own` is made of, besides the file."""
+        return (self.template, self._rules.anchor) if self.template else ()
+
     def own(self, sample: Sample) -> dict[str, object]:
         """For fingerprints: what it asks about this file alone."""
         return {"prompt": self._rendered(sample)} if self.template else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
 from collections import Counter
@@ -52,7 +51,7 @@ class Generate:
         return " ".join((media, self._same(missing(sample.media)), own)).rstrip()
 
     def settings(self, media: Path) -> str:
-        return f"{self._same(missing(media))} {self._asking.template}"
+        return f"{self._same(missing(media))} {self._asking.by_file}"
 
     @property
     def notice(self) -> str:
@@ -126,6 +125,10 @@ class Generate:
                 again = self._answers([requests[place] for place in weak], attempt)
             except MemoryError:  # of twice the length; the first answers are there
                 continue
+            except RuntimeError:
+                if self.server is None or any(_lost(answers[place]) for place in weak):
+                    raise
+                continue  # what there is can be used
             better = 0
             for place, answer in zip(weak, again, strict=True):
                 if not place_of(answer) and not _lost(answer):
@@ -156,8 +159,13 @@ class Generate:
                 again.append(self._drafter.again(requests[place], said))
         others: list[Answer] = []
         if weak:
-            with contextlib.suppress(MemoryError, RuntimeError):  # the first answers are there
+            try:
                 others = self._answers(again, Attempt())
+            except MemoryError:  # of a longer prompt; the first answers are there
+                pass
+            except RuntimeError:
+                if self.server is None or any(verdicts[place].useless for place in weak):
+                    raise
         better = 0
         for place, answer in zip(weak, others, strict=False):
             verdict = asking.judged(batch[place], answer.text, answer.finish)

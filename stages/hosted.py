@@ -11,7 +11,6 @@ from typing import Any
 from stages import llm
 from stages.asking import Asked
 from stages.captioners import Answer, Attempt, Hosted, Message
-from stages.captioners.openai import prompt
 from stages.drafter import Options
 from stages.joy import Wish
 from stages.media import open_image
@@ -48,7 +47,8 @@ class Served:
 
     @property
     def model(self) -> object:
-        return self._captioner.name
+        effort = self.server.reasoning_effort if self.server else ""
+        return (self._captioner.name, effort) if effort else self._captioner.name
 
     @property
     def origin(self) -> str:
@@ -56,10 +56,12 @@ class Served:
 
     def wording(self, policy: Policy, wish: Wish) -> object | None:
         """Which model answers, and so how it is asked, may show only later."""
-        return prompt(policy, wish, self._named) if self._named else (policy.draft(), wish)
+        if not self._named:
+            return (policy.draft(), wish)
+        return self._captioner.prompt(policy, wish, self._named)
 
     def prompt(self, policy: Policy, wish: Wish) -> str:
-        return prompt(policy, wish, self._captioner.origin)
+        return self._captioner.prompt(policy, wish, self._captioner.origin)
 
     def prepare(self) -> Mapping[str, Any]:
         """Once, whichever concepts share it."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import finals, report_of, run_here, snapshot
+from doors import TWO_RANKS, finals, report_of, run, run_here, snapshot, start
 from few import write
+from launches import PATIENCE, wait_until
 from loopback import Answer, ChatServer, completion, merge, texts_of
 from merges import complaint, error
 from PIL import Image
@@ -132,6 +135,14 @@ def test_sampling_is_sent_where_it_is_asked_for_and_no_more_where_it_is_refused(
         assert first["max_tokens"] == 99
         assert [body.get("top_k") for body in rest] == [None] * 3
     assert drafts(pictures) == DRAFTS
+
+
+def test_another_effort_drafts_anew(pictures: Path) -> None:
+    with ChatServer(seeing()) as server:
+        draft_on(server, pictures)
+        draft_on(server, pictures, "--reasoning_effort", "low")
+        efforts = [body.get("reasoning_effort") for body in drafts_of(server)]
+        assert efforts == [None] * 3 + ["low"] * 3
 
 
 def test_the_model_is_the_one_named_else_the_only_one_listed(
@@ -255,27 +266,27 @@ def test_who_drafts_and_merges_at_one_server_goes_through_one_gate(
 
 
 def test_a_pause_that_a_shared_server_asks_for_holds_the_merge_too(pictures: Path) -> None:
-    paused: list[float] = []
+    paused = threading.Event()
+    since: list[float] = []
     early = []
 
     def limited(image: Image.Image, body: dict[str, Any]) -> Answer:
-        if colour_at(image, 0.5, 0.5) == "green" and not paused:
-            time.sleep(0.5)  # the first drafts are there by now, and merged
-            paused.append(time.monotonic())
+        if not paused.is_set() and colour_at(image, 0.5, 0.5) == "green":
+            since.append(time.monotonic())
+            paused.set()
             return Answer(status=429, headers={"retry-after": "1"}, body=error("slow down"))
-        if paused and time.monotonic() - paused[0] < 0.9:
-            early.append("draft")
+        # Its draft comes amid the pause, and wants to be merged.
+        assert paused.wait(PATIENCE)
+        time.sleep(0.2)
         return describe(image, body)
 
     def fuse(number: int, body: dict[str, Any]) -> Answer:
-        if paused and time.monotonic() - paused[0] < 0.9:
-            early.append("merge")
-        time.sleep(0.3)
+        if time.monotonic() - since[0] < 0.9:
+            early.append(number)
         return merge(number, body)
 
     with ChatServer(seeing(limited, fuse)) as server:
         assert both(server, server, pictures) == 0
-    assert paused
     assert early == []
     assert len(finals(pictures)) == 3
 
@@ -316,6 +327,7 @@ LASTING = {
     "not decoded": (500, "Failed to load image or audio file"),
     "moderated": (400, "Your input image may contain content that is not allowed"),
     "too long": (400, "This model's maximum context length is 4096 tokens"),
+    "too long for a small context": (500, "the request exceeds the available context size"),
 }
 
 
@@ -329,6 +341,7 @@ def test_a_picture_that_the_server_refuses_costs_itself_alone_and_is_asked_for_o
     (failed,) = report_of(pictures)["failed"]
     assert (failed["file"], failed["stage"]) == ("b.jpg", "generated")
     assert message[:20] in failed["reason"]
+    assert ("--max_side" in failed["reason"]) == ("context" in message)
     assert {**drafts(pictures), "b": DRAFTS["b"]} == DRAFTS
 
 
@@ -520,6 +533,129 @@ def test_a_file_that_was_answered_is_never_asked_for_twice_whatever_ends_the_run
         draft_on(server, pictures)
         assert (len(server.requests), server.probes) == (sent, probes)
     assert snapshot(pictures) == before
+
+
+def test_a_killed_run_is_gone_on_with_and_what_was_answered_is_not_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "many"
+    for number in range(9):
+        paint(folder / f"{number}.png", "red", size=(64 + 8 * number, 64))
+    held = threading.Event()
+
+    def holding(image: Image.Image, body: dict[str, Any]) -> Answer:
+        if image.width >= 64 + 8 * 4:
+            held.wait(PATIENCE)
+        return describe(image, body)
+
+    flags = ("--dataset_dir", folder, "--until", "generated", "--concurrency", 2)
+    with ChatServer(seeing(holding)) as server:
+        process = start(*flags, "--captioner_base_url", server.url)
+        wait_until(lambda: len(drafts(folder)) == 4)
+        process.kill()
+        process.communicate(timeout=60)
+        held.set()
+    answered = set(drafts(folder))
+    assert answered == {"0", "1", "2", "3"}
+    with ChatServer(seeing()) as server:
+        draft_on(server, folder)
+        asked = {(picture_of(body).width - 64) // 8 for body in drafts_of(server)}
+        assert asked == {4, 5, 6, 7, 8}
+        assert len(drafts_of(server)) == 5
+    assert len(drafts(folder)) == 9
+
+
+def test_two_processes_share_one_captioner_and_its_ceilings(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    for number in range(12):
+        paint(folder / f"{number:02}.png", "red", size=(64 + 8 * number, 64))
+
+    def slowly(image: Image.Image, body: dict[str, Any]) -> Answer:
+        time.sleep(0.1)
+        return describe(image, body)
+
+    with ChatServer(seeing(slowly)) as server:
+        flags = ("--dataset_dir", folder, "--captioner_base_url", server.url)
+        more = ("--until", "generated", "--concurrency", 2)
+        done = run(*flags, *more, launcher=TWO_RANKS)
+        assert done.returncode == 0, done.stderr
+        widths = [picture_of(body).width for body in drafts_of(server)]
+        assert sorted(widths) == [64 + 8 * number for number in range(12)]
+        assert server.most_busy <= 2
+    assert len(drafts(folder)) == 12
+    assert report_of(folder)["stages"]["generated"]["requests"] == 12 + 2  # each tried it
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is told otherwise")
+def test_a_run_that_is_interrupted_waits_for_no_pause_of_a_server_that_drafts_and_merges(
+    pictures: Path,
+) -> None:
+    def limited(image: Image.Image, body: dict[str, Any]) -> Answer:
+        if colour_at(image, 0.5, 0.5) == "red":
+            return describe(image, body)
+        return Answer(status=429, headers={"retry-after": "100"}, body=error("slow down"))
+
+    with ChatServer(seeing(limited, merge)) as server:
+        flags = ("--captioner", "openai", "--base_url", server.url, "--concurrency", 2)
+        process = start("--dataset_dir", pictures, *flags)
+        wait_until(lambda: len(drafts_of(server)) > 1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        process.communicate(timeout=60)
+        assert time.monotonic() - began < 10
+    assert process.returncode == 130
+    assert [*drafts(pictures)] == ["a"]
+
+
+def test_a_server_that_answers_no_picture_at_all_ends_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "many"
+    for number in range(9):
+        paint(folder / f"{number}.png", "red")
+    refusal = Answer(status=400, body=error("Invalid image: base64 is not allowed here"))
+
+    def deaf(number: int, body: dict[str, Any]) -> Answer:
+        return Answer("yes") if bytes_of(body) is None else refusal
+
+    with ChatServer(deaf) as server:
+        draft_on(server, folder, "--concurrency", 1, status=4)
+        assert len(drafts_of(server)) == 5
+    line = complaint(capsys.readouterr().err)
+    assert "5 files in a row got no answer" in line
+    assert "base64 is not allowed here" in line
+
+
+def test_an_answer_stays_where_asking_once_more_fails(pictures: Path) -> None:
+    def once(image: Image.Image, body: dict[str, Any]) -> Answer:
+        if body["max_tokens"] > 512:
+            return Answer(status=400, body=error("max_tokens is too large: at most 512"))
+        return Answer("A wall. It is in a wi", "length")
+
+    with ChatServer(seeing(once)) as server:
+        draft_on(server, pictures)
+        assert len(drafts_of(server)) == 6
+    assert {*drafts(pictures).values()} == {"A wall. It is in a wi"}
+    assert {note["problem"] for note in report_of(pictures)["notes"]} == {"truncated"}
+
+
+def test_a_model_that_refuses_system_messages_gets_them_before_the_picture(
+    pictures: Path,
+) -> None:
+    def strict(image: Image.Image, body: dict[str, Any]) -> Answer:
+        if text_of(body, "system"):
+            return Answer(status=400, body=error("System role not supported"))
+        return describe(image, body)
+
+    with ChatServer(seeing(strict)) as server:
+        flags = ("--captioner_base_url", server.url, "--no_merge", "--no_repair")
+        rules = ("--anchor", "cutout style", "--lora_type", "style", "--concurrency", 1)
+        assert run_here("--dataset_dir", pictures, *flags, *rules) == 0
+        parts = drafts_of(server)[-1]["messages"][0]["content"]
+        assert [part["type"] for part in parts] == ["text", "text", "image_url"]
+        assert "The anchor is" in parts[0]["text"]
+    assert len(finals(pictures)) == 3
 
 
 def test_as_many_pictures_are_under_way_as_concurrency_allows(tmp_path: Path) -> None:

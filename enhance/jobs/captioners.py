@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from enhance.console import say
 from enhance.flags import Parser
-from stages.captioners import families
+from stages.captioners import HOSTED, families
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,7 +20,9 @@ def main(argv: Sequence[str]) -> int:
     parser.parse_args(argv)
     for name, family in families():
         say(f"{name}: {_first_sentence(family)}")
-        width = max(len(model.name) for model in family.MODELS)
+        if name in HOSTED:
+            say("  whichever models the server has: --captioner_base_url, --model_id")
+        width = max((len(model.name) for model in family.MODELS), default=0)
         for model in family.MODELS:
             say(f"  {model.name:{width}}  {model.memory:>5}  {model.licence}")
         for asked, used in family.STAND_INS.items():

@@ -110,6 +110,10 @@ class Hosted(Protocol):
         """The model that really answers; "" until prepared, if the user names none."""
         ...
 
+    def prompt(self, policy: Policy, wish: Wish, model: str) -> str:
+        """What a model of that name is asked where the user says nothing else."""
+        ...
+
     def prepare(self) -> Mapping[str, Any]:
         """Finds the server and its model, and looks whether that sees; what it cost. Raises Fatal
         for a key, an address or a model that does not work."""

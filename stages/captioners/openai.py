@@ -18,7 +18,7 @@ from stages.chat.host import Role
 from stages.chat.purse import Purse
 from stages.chat.server import Server
 from stages.joy import Wish, in_words
-from stages.llm import Conversation, Manner, Options
+from stages.llm import Conversation, Manner, Options, TooLong
 from stages.picture import Picture
 from stages.policy import Policy
 from stages.sight import QUESTION, Sight, uncounted
@@ -26,7 +26,7 @@ from stages.text.reject import LIMIT_REASONS
 
 TYPES: frozenset[str] = frozenset()  # a server tells no types
 STAND_INS: dict[str, str] = {}
-MODELS = (Model("whichever the server has (--model_id)", "none", "its own"),)
+MODELS: tuple[Model, ...] = ()  # whichever the server has
 IN_WORDS = True
 ROLE = Role(
     name="the captioner's server",
@@ -72,6 +72,9 @@ class Captioner:
     def origin(self) -> str:
         return self._server.origin
 
+    def prompt(self, policy: Policy, wish: Wish, model: str) -> str:
+        return prompt(policy, wish, model)
+
     def prepare(self) -> Mapping[str, Any]:
         self._server.find()
         return self._look()
@@ -80,7 +83,11 @@ class Captioner:
         given = self._server.manner.temperature
         warmth = max(given or 0.0, _WARM) if attempt.otherwise else given
         conversation = self._conversation(message)
-        (reply,) = self._server([conversation], warmth, attempt.room)
+        try:
+            (reply,) = self._server([conversation], warmth, attempt.room)
+        except TooLong as error:
+            hint = "a smaller --max_side makes fewer tokens of a picture"
+            raise TooLong(f"{error}; {hint}") from None
         spent = dict(self._server.options.spent(reply))
         tokens = spent.pop("completion_tokens")
         cut = (reply.finish or "").lower() in LIMIT_REASONS
