@@ -122,7 +122,16 @@ def _prompt(text: str) -> str:
         named = bool(text) and Path(text).expanduser().is_file()
     except (OSError, ValueError, RuntimeError):  # too long to be a name, most often
         named = False
-    return _text("--prompt", text) if named else text
+    if not named and _like_a_file(text):
+        raise Fatal(f"--prompt {text}: there is no such file", 2)
+    return _text("--prompt", text) if named else text.strip()
+
+
+def _like_a_file(text: str) -> bool:
+    """A misspelt name would be asked about a thousand pictures."""
+    if not text or any(sign in text for sign in " \n\t{<"):
+        return False
+    return "/" in text or Path(text).suffix in (".txt", ".md", ".j2", ".jinja", ".jinja2")
 
 
 def _text(flag: str, file: str) -> str:

@@ -102,9 +102,9 @@ def parser() -> argparse.ArgumentParser:
     result = Parser(
         prog="enhance",
         description="Training captions for LoRA fine-tuning, from a folder of images.",
-        epilog="Other jobs: enhance show FILE; enhance init, check, clean, undo, fix-encoding DIR; "
-        "each has its own --help. Settings are also read from ENHANCE_* variables, .env and "
-        "--config, and for the folders below it from a caption.toml.",
+        epilog="Other jobs: enhance captioners; enhance show FILE; enhance init, check, clean, "
+        "undo, fix-encoding DIR; each has its own --help. Settings are also read from ENHANCE_* "
+        "variables, .env and --config, and for the folders below it from a caption.toml.",
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,

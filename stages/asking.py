@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from stages.judge import Verdict, judge_seen
 from stages.policy import Options, Policy
-from stages.sample import Problem, Sample
+from stages.sample import Fatal, Problem, Sample
 from stages.template import render_text, unfenced
 
 # Part of the fingerprint of a caption written in one step: raise it when answers are judged or
@@ -43,7 +43,8 @@ class Asking:
 
     def of(self, sample: Sample, default: Callable[[], str]) -> Asked:
         """Raises Fatal for a template that cannot be rendered."""
-        return Asked(self._rendered(sample) if self.template else default())
+        # What a template makes of nothing is no question: then it is the captioner's own.
+        return Asked((self.template and self._rendered(sample)) or default())
 
     @property
     def by_file(self) -> tuple[str, ...]:
@@ -52,7 +53,9 @@ class Asking:
 
     def own(self, sample: Sample) -> dict[str, object]:
         """For fingerprints: what it asks about this file alone."""
-        return {"prompt": self._rendered(sample)} if self.template else {}
+        if not self.template:
+            return {}
+        return {"prompt": self._rendered(sample) or self.policy.draft()}
 
     def same(self, wording: Callable[[], object | None]) -> dict[str, object]:
         """For fingerprints: what it asks about all files; `wording` is that of the default, told
@@ -60,14 +63,22 @@ class Asking:
         default = None if self.template else wording()
         return {} if default is None else {"prompt": default}
 
+    @property
+    def varies(self) -> bool:
+        """True if each file may be asked something else."""
+        return "{" in self.template
+
     def _rendered(self, sample: Sample) -> str:
-        return render_text(
-            self.template,
-            name=sample.media.stem,
-            folder=sample.media.parent.name,
-            manual=unfenced(sample.manual.text) if sample.manual else "",
-            anchor=self._rules.anchor,
-        )
+        try:
+            return render_text(
+                self.template,
+                name=sample.media.stem,
+                folder=sample.media.parent.name,
+                manual=unfenced(sample.manual.text) if sample.manual else "",
+                anchor=self._rules.anchor,
+            )
+        except Fatal as error:
+            raise Fatal(f"{error}, at {sample.media.name}", error.status) from None
 
 
 class InOneStep(Asking):

@@ -87,6 +87,8 @@ class Checkpoint:
         _quiet()
         if self.gone:
             # transformers would call it an invalid repository id.
+            if Path(self.source).exists():
+                raise Fatal(f"model {self.source}: this is a file; name the folder it lies in")
             raise Fatal(f"model {self.source}: there is no such folder")
         if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.source) and not self.local:
             raise Fatal(f"model {self.source!r} is neither a folder nor a model id like owner/name")
@@ -98,7 +100,8 @@ class Checkpoint:
             first = next((line for line in str(error).splitlines() if line.strip()), repr(error))
             if "trust_remote_code" in str(error):
                 raise self.distrusted() from error
-            raise Fatal(f"cannot load model {self.source}: {first}") from error
+            here = "" if self.local else " (and there is no folder of that name here)"
+            raise Fatal(f"cannot load model {self.source}: {first.rstrip(': ')}{here}") from error
 
 
 def torch_dtype(name: str, device: str) -> torch.dtype:

@@ -91,7 +91,10 @@ class Generate:
             for sample, one in zip(batch, asked, strict=True)
         ]
         if not self._checked:  # a prompt that no picture would do with is told at once
-            self._drafter.check(requests[0])
+            first = requests[0]
+            if self._asking.varies:  # then that is no matter of one file's own words
+                first = self._drafter.again(first, Asked("Describe the picture."))
+            self._drafter.check(first)
             self._checked = True
         answers = self._answers(requests, Attempt())
         self._ask_again(requests, answers)

@@ -124,4 +124,8 @@ def _length(name: str) -> str:
     for known in LENGTHS:
         if _folded(name) in (_folded(known), _folded(known).removesuffix("length")):
             return known
-    raise Fatal(f"--caption_length {name}: is none of {', '.join(LENGTHS)}, nor words", 2)
+    raise Fatal(
+        f"--caption_length {name}: is none of {', '.join(LENGTHS)}, nor a number of "
+        "words (1 to 1000)",
+        2,
+    )

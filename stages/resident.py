@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from stages.drafter import DEFAULT, LOADED, Options
 from stages.joy import Wish
 from stages.media import open_image
 from stages.policy import Policy
+from stages.sample import Fatal
 
 _READY = 4  # batches that are kept ready at most
 # Images per batch. A GPU that cannot hold 16 halves the batch by itself.
@@ -46,6 +48,8 @@ class Resident:
         pictures."""
         self._asked = options.model_id or DEFAULT
         source = os.path.expanduser(stand_in(self._asked))
+        if Path(source).is_dir():  # one folder, however it was typed
+            source = os.path.abspath(source)
         self._checkpoint = Checkpoint(source, options.revision, options.trust_remote_code)
         self._device = device
         self._options = options
@@ -66,7 +70,9 @@ class Resident:
     @property
     def notice(self) -> str:
         asked, used = self._asked, self._checkpoint.source
-        return f"{asked} is loaded as {used}, its native version" if used != asked else ""
+        return (
+            f"{asked} is loaded as {used}, its native version" if stand_in(asked) != asked else ""
+        )
 
     @property
     def in_words(self) -> bool:
@@ -107,7 +113,9 @@ class Resident:
         return replace(request, prompt=_in_one(asked))
 
     def check(self, request: Request) -> None:
-        self.load().check(request.prompt)
+        captioner = self.load()
+        with self._told("asked"):
+            captioner.check(request.prompt)
 
     def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
         return self.load()(requests, attempt)
@@ -125,8 +133,25 @@ class Resident:
             if self._captioner is None:
                 told = {name: getattr(self._options, name) for name in LOADED}
                 settings = Settings(self._device(), **told)
-                self._captioner = self._family.Captioner(self._checkpoint, settings)
+                family = self._family
+                with self._told("loaded"):
+                    self._captioner = family.Captioner(self._checkpoint, settings)
             return self._captioner
+
+    @contextmanager
+    def _told(self, done: str) -> Iterator[None]:
+        """Raises Fatal for whatever a model raises that no picture is to blame for."""
+        try:
+            yield
+        except (Fatal, MemoryError):
+            raise
+        except Exception as error:
+            family = str(getattr(self._family, "__name__", "")).rpartition(".")[2]
+            why = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+            raise Fatal(
+                f"model {self._checkpoint.source} cannot be {done} as {family}: {why}. Are its "
+                "files whole? If another captioner asks it, name that with --captioner"
+            ) from error
 
 
 def _in_one(asked: Asked) -> str:

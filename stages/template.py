@@ -33,7 +33,7 @@ def render_text(source: str, **values: object) -> str:
     """A user's own text, itself a template. Raises Fatal, status 2, for a broken one."""
     try:
         return _environment(()).from_string(source).render(**values).strip()
-    except TemplateError as error:
+    except Exception as error:  # of the template, or of what it does with the values
         names = ", ".join(values)
         raise Fatal(f"--prompt: {error} (what a template may use: {names})", 2) from None
 

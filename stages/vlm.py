@@ -14,7 +14,7 @@ from PIL import Image
 from stages.captioners import Answer, Attempt, Request, Settings
 from stages.checkpoint import Checkpoint, generate, torch_dtype
 from stages.processors import load_processor
-from stages.sample import Fatal
+from stages.sample import Fatal, Unusable
 
 log = logging.getLogger(__name__)
 
@@ -117,13 +117,19 @@ class VisionLanguageModel:
         `advised` are the sampling settings (temperature, top_p) of the family's authors; `how` goes
         to `generate` as it is. Raises MemoryError for too large a batch.
         """
+        width = inputs["input_ids"].shape[1]
+        if self._longest is not None and width > self._longest:
+            raise Unusable(
+                f"the prompt is too long for this model: {width} tokens with the picture's, and "
+                f"it reads {self._longest}; make --prompt, or what it fills in, shorter"
+            )
         limit = self.settings.max_new_tokens * attempt.room
         if self._longest is not None:
             limit = min(limit, self._longest)
         arguments = {"max_new_tokens": limit, **self._sampling(attempt, advised or {}), **how}
         tokens = self._turns.submit(self._generate, inputs, arguments).result()
         # The first column of an encoder-decoder's is its start token, which may be its end token.
-        rows = tokens[:, 1 if self._apart else inputs["input_ids"].shape[1] :]
+        rows = tokens[:, 1 if self._apart else width :]
         texts = self.processor.batch_decode(rows, skip_special_tokens=True)
         return [self._answer(*one, limit) for one in zip(texts, rows.tolist(), strict=True)]
 
@@ -146,7 +152,9 @@ class VisionLanguageModel:
     def _sampling(self, attempt: Attempt, advised: Mapping[str, float]) -> dict[str, Any]:
         """What `generate` is told of sampling: nothing is left to the published configuration."""
         mine = self.settings
-        warmth = advised.get("temperature", 0.0) if mine.temperature is None else mine.temperature
+        warmth = mine.temperature
+        if warmth is None:  # who says where to sample from wants to
+            warmth = advised.get("temperature", 1.0 if mine.top_p or mine.top_k else 0.0)
         if attempt.otherwise:
             warmth = max(warmth, _WARM)
         if not warmth:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -414,3 +415,111 @@ def test_wishes_of_a_model_that_takes_none_are_refused(
     flags = ("--dataset_dir", folder, "--until", "generated", "--model_id", FLORENCE)
     assert run_here(*flags, "--caption_type", "Descriptive") == 2
     assert "--caption_type" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("prompt", ["question.txt", "prompts/question", "prompt.j2"])
+def test_a_prompt_file_that_is_not_there_is_not_asked_as_a_question(
+    pictures: tuple[Path, dict[str, Scene]], capsys: pytest.CaptureFixture[str], prompt: str
+) -> None:
+    folder, _ = pictures
+    flags = ("--dataset_dir", folder, "--model_id", JANUS, "--until", "generated")
+    assert run_here(*flags, "--prompt", prompt) == 2
+    assert f"--prompt {prompt}: there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("prompt", ["{{ 1/0 }}", "{{ anchor + 1 }}", "{{ name.split('-')[1] }}"])
+def test_a_template_that_fails_on_a_file_names_it(
+    pictures: tuple[Path, dict[str, Scene]], capsys: pytest.CaptureFixture[str], prompt: str
+) -> None:
+    folder, _ = pictures
+    flags = ("--dataset_dir", folder, "--model_id", JANUS, "--until", "generated")
+    assert run_here(*flags, "--prompt", prompt) == 2
+    assert NAMES[0] in capsys.readouterr().err
+
+
+def test_where_a_template_makes_nothing_the_captioners_own_prompt_is_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    right = draw_scenes(folder, ["one.png", "two.png"])
+    write(folder / "one.txt", "What do you see?")
+    assert draft(folder, JANUS, "--prompt", "{{ manual }}") == right
+    assert draft(folder, FLORENCE, "--prompt", "  ", "--overwrite", "generated") == right
+
+
+@pytest.mark.parametrize(
+    ("model", "captioner"),
+    [(JOYCAPTION, "florence2"), (JANUS, "joycaption"), (FLORENCE, "joycaption")],
+)
+def test_a_captioner_that_the_model_is_not_made_for_ends_the_run_at_once(
+    pictures: tuple[Path, dict[str, Scene]],
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+    captioner: str,
+) -> None:
+    folder, _ = pictures
+    flags = ("--dataset_dir", folder, "--model_id", model, "--until", "generated")
+    more = ("--captioner", captioner, "--prompt", "What is in {{ name }}?")
+    assert run_here(*flags, *more) == 4
+    error = capsys.readouterr().err
+    assert captioner in error
+    assert "--captioner" in error
+    assert not drafts(folder)
+
+
+def broken_weights(folder: Path) -> None:
+    weights = (folder / "model.safetensors").read_bytes()
+    write(folder / "model.safetensors", weights[: len(weights) // 2])
+
+
+def broken_tokenizer(folder: Path) -> None:
+    write(folder / "tokenizer.json", '{"a": 1}')
+
+
+def no_template(folder: Path) -> None:
+    (folder / "chat_template.jinja").unlink()
+
+
+@pytest.mark.parametrize("harm", [broken_weights, broken_tokenizer, no_template])
+def test_a_model_whose_files_are_not_whole_ends_the_run_and_blames_no_picture(
+    pictures: tuple[Path, dict[str, Scene]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    harm: Callable[[Path], None],
+) -> None:
+    folder, _ = pictures
+    shutil.copytree(JOYCAPTION, tmp_path / "broken")
+    harm(tmp_path / "broken")
+    flags = ("--dataset_dir", folder, "--until", "generated")
+    assert run_here(*flags, "--model_id", tmp_path / "broken") == 4
+    error = capsys.readouterr().err
+    assert str(tmp_path / "broken") in error
+    assert not any(name in error for name in NAMES)
+
+
+def test_a_caption_too_long_for_the_prompt_costs_its_own_file_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    right = draw_scenes(folder, ["one.png", "two.png"])
+    write(folder / "one.txt", "a long manual text, " * 400)
+    write(folder / "two.txt", "an <image> in it")
+    prompt = "{% if name == 'one' %}{{ manual }}{% else %}<MORE_DETAILED_CAPTION>{% endif %}"
+    assert draft(folder, FLORENCE, "--prompt", prompt) == {"two.png": right["two.png"]}
+    (row,) = report_of(folder)["failed"]
+    assert row["file"] == "one.png"
+    assert "too long" in row["reason"]
+    # A mark of a picture in a caption is no picture.
+    draft(folder, FLORENCE, "--prompt", "Say: {{ manual[:30] }}")
+    assert not report_of(folder)["failed"]
+
+
+def test_a_model_folder_is_one_however_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "few"
+    draw_scenes(folder, ["one.png"])
+    draft(folder, FLORENCE)
+    monkeypatch.chdir(REPOSITORY)
+    for spelled in ("examples/models/florence2-shapes", "./examples/models/florence2-shapes/"):
+        assert run_here("--dataset_dir", folder, "--model_id", spelled, "--until", "generated") == 0
+        assert "repairs" not in report_of(folder)["stages"]["generated"]
+    lines = (folder / ".enhance" / "journal.0.jsonl").read_text().splitlines()
+    made = [one for one in map(json.loads, lines) if "_generated.txt" in str(one.get("path"))]
+    assert len([one for one in made if "hash" in one]) == 1

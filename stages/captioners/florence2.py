@@ -56,6 +56,7 @@ class Captioner:
             )
         self._model = VisionLanguageModel(checkpoint, settings)
         self.size = self._model.size
+        self._mark = str(self._model.processor.image_token)
 
     def check(self, prompt: str) -> None:
         processor = self._model.processor
@@ -64,13 +65,16 @@ class Captioner:
             # It would be read as plain text, and answered with anything.
             raise Fatal(f"--prompt {prompt} is no task of Florence-2: {', '.join(tasks)}", 2)
         try:
-            processor(text=prompt, images=Image.new("RGB", self.size or (1, 1)))
+            processor(
+                text=prompt.replace(self._mark, ""), images=Image.new("RGB", self.size or (1, 1))
+            )
         except ValueError as error:
             raise Fatal(f"--prompt {prompt!r}: {error}", 2) from None
 
     def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
         inputs = self._model.processor(
-            text=[request.prompt for request in requests],
+            # A caption that holds its mark of a picture would show it one too many.
+            text=[request.prompt.replace(self._mark, "") for request in requests],
             images=[request.image for request in requests],
             return_tensors="pt",
             padding=True,

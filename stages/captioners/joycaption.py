@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
 
 from stages.captioners import Answer, Attempt, Model, Request, Settings
 from stages.checkpoint import Checkpoint
@@ -43,9 +46,12 @@ class Captioner:
         self.size = self._model.size
 
     def check(self, prompt: str) -> None:
-        """Takes any text."""
+        self._prepared([Request(Image.new("RGB", self.size or (1, 1)), prompt)])
 
     def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
+        return self._model.answers(self._prepared(requests), attempt, _ADVISED)
+
+    def _prepared(self, requests: Sequence[Request]) -> Any:
         processor = self._model.processor
         # Its template takes plain texts, and puts the picture in front of the user's by itself.
         texts = [
@@ -62,11 +68,10 @@ class Captioner:
         begun = bool(processor.tokenizer.bos_token) and all(
             text.startswith(processor.tokenizer.bos_token) for text in texts
         )
-        inputs = processor(
+        return processor(
             text=texts,
             images=[request.image for request in requests],
             return_tensors="pt",
             padding=True,
             add_special_tokens=not begun,  # a second beginning of the text spoils the answer
         )
-        return self._model.answers(inputs, attempt, _ADVISED)
