@@ -67,7 +67,8 @@ def test_show_tells_what_was_wrong(
     lines = told(capsys, 0, "show", few / "one.png")
     assert "    not usable, so not written: I'm sorry, I can't do that." in lines
     assert "    refusal: the model refused" in lines
-    assert "    failed: the image file is empty" in told(capsys, 0, "show", few / "broken.png")
+    lines = told(capsys, 0, "show", few / "broken.png")
+    assert "    failed: the file is empty: copy or download it again" in lines
 
 
 def test_show_tells_a_text_of_a_person_that_was_overwritten(
