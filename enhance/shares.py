@@ -39,6 +39,7 @@ class Share(Generic[T]):
         self._next = 1  # items of the next claim
         self._lack: Callable[[], int] | None = None
         self._served = False
+        self._enough = False  # the last claim was as large as the room
 
     def __iter__(self) -> Iterator[T]:
         if self._alone:
@@ -91,11 +92,12 @@ class Share(Generic[T]):
     @property
     def used_up(self) -> bool:
         """True if this rank has got all that it claimed for the room that it has."""
-        return not self._alone and not self._claimed and self._lack is not None
+        return not self._alone and not self._claimed and self._enough
 
     def _claim(self) -> bool:
         total = len(self._items)
         self._look()
+        self._enough = self._lack is not None
         if self._lack is not None:
             size = max(1, self._lack())
         else:

@@ -107,6 +107,8 @@ def test_whoever_ends_a_run_from_outside_brands_no_file(tmp_path: Path, stop: st
             )
             launch.kill()  # it waits for the model, and whoever asked it to stop will not
             launch.communicate()
+    suspects = [line for lines in journals(folder).values() for line in lines if "alone" in line]
+    assert bool(suspects) is (stop == "killed")
     gate.touch()
     done = paces.run(folder, "--batch_size", 8, env=environment)
     assert done.returncode == 0, done.stderr

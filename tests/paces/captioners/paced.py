@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from glob import glob
 from typing import Any
 
 from paces import KINDS, SAID
@@ -48,6 +49,8 @@ class Captioner:
         time.sleep(_of_rank("PACED_LOAD", 0.0))
         if _of_rank("PACED_LATE", 0.0):
             _wait()
+        while _of_rank("PACED_AFTER", 0.0) and not glob(f"{os.environ['PACED_GATE']}.*"):
+            time.sleep(0.02)
         self._log = os.environ.get("PACED_LOG", "")
         self._seconds = _of_rank("PACED_SECONDS", 0.0) / _of_rank("PACED_SPEED", 1.0)
         self._fits = int(_of_rank("PACED_FITS", 1e9))
