@@ -168,11 +168,6 @@ class Cache:
         """Call where this process can compute no more: what it is at may be why."""
         self._journal.crashed(reason)
 
-    def doubtful(self, media: Path) -> bool:
-        """True for a file that this process was at when it broke."""
-        paths = (self._layout.path(media, output) for output in ("generated", "combined"))
-        return any(self._journal.under_way(self._layout.name(path)) for path in paths)
-
     def stopped(self) -> None:
         """Call as soon as this process is to end."""
         with contextlib.suppress(OSError):  # the disk may be why

@@ -96,10 +96,6 @@ class Deaths:
         """True if a process ever said what it was at, and not that it crashed."""
         return by in self._began and by not in self._crashed
 
-    def under_way(self, path: str, by: str) -> bool:
-        """True if a process said that it was at a text, and not what became of it."""
-        return any(one.by == by for one in self._tries.get(path, ()))
-
     def _died(self, by: str) -> bool:
         return by not in self._stopped and by.rpartition(".")[0] != self._run
 

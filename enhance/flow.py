@@ -6,8 +6,10 @@ so the language model merges earlier files while the captioner drafts the next o
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,16 +28,21 @@ _OF_THE_FILE = (Unusable, Unavailable)  # no model has seen it
 _HOPELESS = 10  # files in a row that fail, where none was ever done
 
 
-class Broken(Fatal):
-    """This process can compute no more, as after an error of its GPU; another one can."""
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """One sample that a stage has to work on, and the key its answer will be saved under."""
 
     sample: Sample
     key: str
+
+
+class Broken(Fatal):
+    """This process can compute no more, as after an error of its GPU; another one can. `batch` is
+    what it met that at."""
+
+    def __init__(self, message: str, batch: Sequence[Job]) -> None:
+        super().__init__(message)
+        self.batch = frozenset(job.sample.media for job in batch)
 
 
 def through(
@@ -115,6 +122,8 @@ class _Room:
         self._pool: ThreadPoolExecutor | None = None
         self._sizes = Sizes(1)
         self._leaving = False
+        self._unsure: list[Sample] = []  # they failed, or the process did that has done nothing yet
+        self._within: dict[int, list[Job]] = {}  # by the thread that works on it
         self._done: dict[int, Sample] = {}  # one that each model did: it can do that one again
         self._lost = 0  # files that failed before
 
@@ -123,7 +132,8 @@ class _Room:
         if not self._computes or not self._pending:
             return len(self._pending) >= self._stage.workers
         # Near the end nothing is kept ready that another process could do now.
-        return len(self._pending) >= self._stage.workers or self._share.scarce(self._sizes.now)
+        rounds = self._share.rounds(self._sizes.now)
+        return len(self._pending) >= max(1, min(self._stage.workers, rounds))
 
     @property
     def busy(self) -> bool:
@@ -163,6 +173,7 @@ class _Room:
             self._cache.stopped()  # at once: whoever drains too long is killed
             self._stage.close()  # so that requests under way end now
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._outlive()
 
     @property
     def _wanted(self) -> int:
@@ -173,7 +184,11 @@ class _Room:
         if self._computes:
             with self._disk(jobs[0].sample):
                 self._cache.trying(self._stage, [job.sample for job in jobs], alone)
-        return self._work(jobs)
+        self._within[threading.get_ident()] = jobs
+        try:
+            return self._work(jobs)
+        finally:
+            del self._within[threading.get_ident()]
 
     def _work(self, jobs: list[Job]) -> list[Sample]:
         """A batch that fails is halved until the culprit stands alone: too large a batch and a
@@ -186,6 +201,7 @@ class _Room:
         if captions is not None:
             self._sizes.fitted(len(jobs))
             self._done[id(part_of(self._stage, jobs[0].sample))] = jobs[0].sample
+            self._outlive()
             return [self._save(job, caption) for job, caption in zip(jobs, captions, strict=True)]
         if self._leaving:
             return []  # stopped, not failed
@@ -197,6 +213,13 @@ class _Room:
         if not culprit and self._sizes.failed(len(jobs)):
             log.warning("%s; going on with batches of %d", _reason(error), self._sizes.now)
         return samples
+
+    def _outlive(self) -> None:
+        """This process works, or ends in order: what failed in it before did not break it."""
+        while self._unsure:
+            sample = self._unsure.pop()
+            with self._disk(sample):
+                self._cache.tried(self._stage, sample)
 
     def _pieces(self, jobs: list[Job], size: int) -> list[Sample]:
         starts = range(0, len(jobs), size)
@@ -217,9 +240,15 @@ class _Room:
             if captions is not None or isinstance(again, _OF_THE_FILE) or self._leaving:
                 return
         label = LABELS.get(self._stage.output, self._stage.output)
+        # The batch that met it may be why; the others that are decoded or wait are not.
+        others = [jobs for thread, jobs in self._within.items() if thread != threading.get_ident()]
         with self._disk(sample):
+            for job in itertools.chain.from_iterable(others):
+                self._cache.tried(self._stage, job.sample)
             self._cache.broke(_reason(error))
-        raise Broken(f"no {label} can be made in this process any more: {_reason(error)}")
+        self._unsure = []
+        mine = self._within[threading.get_ident()]
+        raise Broken(f"no {label} can be made in this process any more: {_reason(error)}", mine)
 
     def _call(self, jobs: list[Job]) -> tuple[list[Caption] | None, Exception | None]:
         try:
@@ -256,6 +285,8 @@ class _Room:
         with self._disk(job.sample):
             if lasting:
                 self._cache.fail(self._stage, job.sample, failure.message, job.key)
+            elif self._computes and not self._done:
+                self._unsure.append(job.sample)
             elif self._computes:
                 self._cache.tried(self._stage, job.sample)
         self._report.advance(self._stage.output, "failed")

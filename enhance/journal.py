@@ -175,10 +175,6 @@ class Journal:
         """This process can do no more, as if it had died."""
         self._append({"crashed": how, "by": self._by})
 
-    def under_way(self, path: str) -> bool:
-        """True if this process said that it was at a text, and not what became of it."""
-        return self._deaths.under_way(path, self._by)
-
     def stopped(self) -> None:
         """This process ends in order: what it is at did not kill it."""
         if self._deaths.began(self._by):

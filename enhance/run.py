@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -102,7 +101,7 @@ def run(config: Config, ranks: Ranks) -> int:
                 stage.close()
             journal.close()
         if isinstance(stopped, Broken):
-            share.give_back(but=lambda path: cache.doubtful(Path(path)))
+            share.give_back(but=frozenset(map(os.fspath, stopped.batch)))
             report.forget()
         spent = {stage.output: stage.spent for stage in stages}
         more = {"concepts": concepts.as_json()} if concepts.told else {}

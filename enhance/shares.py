@@ -8,8 +8,9 @@ already, is spread over the whole run and over all ranks.
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from enhance.ranks import Ranks
@@ -56,10 +57,10 @@ class Share(Generic[T]):
         """This process is through with an item."""
         self._held.pop(item, None)
 
-    def give_back(self, but: Callable[[T], bool]) -> None:
+    def give_back(self, but: Collection[T]) -> None:
         """Lets other ranks have what this one claimed and did not end, `but` what might break them
         too."""
-        held = [place for item, place in self._held.items() if not but(item)]
+        held = [place for item, place in self._held.items() if item not in but]
         for place in (*held, *self._claimed):
             self._ranks.put("returned", str(place))
 
@@ -81,13 +82,13 @@ class Share(Generic[T]):
         if self._lack is None or (computes and not self._served):
             self._lack, self._served = lack, computes
 
-    def scarce(self, size: int) -> bool:
-        """True near the end, when less than `size` is left for each rank: what one keeps ready,
+    def rounds(self, size: int) -> int:
+        """How many batches of this size are left for each rank. Near the end what one keeps ready,
         another could do now."""
         if self._alone:
-            return False
+            return sys.maxsize
         self._look()
-        return self._left < size * self._ranks.world
+        return self._left // (size * self._ranks.world)
 
     @property
     def used_up(self) -> bool:

@@ -162,7 +162,8 @@ def test_a_process_whose_gpu_is_broken_ends_and_the_others_do_its_files(tmp_path
     report = report_of(folder)
     assert [reason.startswith(BROKEN) for reason in report["ended"]] == [True]
     assert report["failed"] == []
-    assert report["files"]["captioned"] == len(paces.drafts(folder)) >= FILES - 1
+    # All but the one batch that may be why.
+    assert report["files"]["captioned"] == len(paces.drafts(folder)) >= FILES - 4
     assert report["complete"] is (report["files"]["captioned"] == FILES)
 
     again = paces.run(folder, launcher=paces.ranks(2))

@@ -85,8 +85,8 @@ def test_no_process_takes_more_than_it_may_fairly_expect() -> None:
     store = HashStore()
     first, second = (Share(range(40), Ranks(rank, 8, rank, store)) for rank in range(2))
     assert first.batch(16) == 4
-    assert not first.scarce(4)
-    assert first.scarce(16)
+    assert first.rounds(4) == 1
+    assert first.rounds(16) == 0
     first.serve(lambda: 4, computes=True)
     walk = iter(first)
     assert len([next(walk) for _ in range(4)]) == 4
@@ -104,5 +104,5 @@ def test_what_a_broken_process_held_goes_to_the_others() -> None:
     walk = iter(broken)
     held = [next(walk) for _ in range(5)]
     broken.ended(held[0])
-    broken.give_back(but=lambda item: item == held[1])
+    broken.give_back(but={held[1]})
     assert sorted(well) == sorted(set(range(40)) - {held[0], held[1]})
