@@ -32,6 +32,7 @@ from scenes import all_scenes, draw, save  # noqa: E402
 from enhance.cli import main as enhance  # noqa: E402
 
 NAME = "picture-000000"
+MOST_LINKS = 50_000  # to one file; disks allow 65,000
 TEXTS = ("_manual.txt", "_generated.txt", "_combined.txt", ".txt")
 
 
@@ -64,8 +65,13 @@ def multiplied(one: Path, count: int) -> Path:
             journal.writelines(of_file.replace(NAME, name) for name in names)
             journal.writelines(line for line in lines if NAME not in line)
     for number in range(count):
+        first = number - number % MOST_LINKS
         for ending in (".png", *TEXTS):
-            os.link(one / f"{NAME}{ending}", folder / f"picture-{number:06}{ending}")
+            path = folder / f"picture-{number:06}{ending}"
+            if number == first:
+                shutil.copy2(one / f"{NAME}{ending}", path)
+            else:
+                os.link(folder / f"picture-{first:06}{ending}", path)
     return folder
 
 
