@@ -192,7 +192,8 @@ def test_a_second_run_is_refused_while_one_is_at_work_and_does_it_no_harm(
         for launcher in (None, TWO_RANKS):
             second = run("--dataset_dir", folder, *with_server(server), launcher=launcher)
             assert second.returncode == (4 if launcher is None else 1)
-            (line,) = [line for line in second.stderr.splitlines() if line.startswith("enhance: ")]
+            lines = second.stderr.splitlines()
+            (line,) = [line for line in lines if line.startswith("enhance: ")]
             assert f"another run is at work in {folder}" in line
         hold.release()
         said, _ = first.communicate(timeout=120)
