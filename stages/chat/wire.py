@@ -97,7 +97,9 @@ class Wire:
 
         coroutine = self._exchange(method, path, data, seconds)
         try:
-            return asyncio.run_coroutine_threadsafe(coroutine, self._running()).result()
+            with self._turn:  # nothing is sent to a loop that `close` has stopped meanwhile
+                asked = asyncio.run_coroutine_threadsafe(coroutine, self._running())
+            return asked.result()
         except (asyncio.CancelledError, CancelledError):
             raise Closed("the run was stopped") from None
         except Closed:
@@ -146,14 +148,14 @@ class Wire:
         return f"{scheme}://{rest.partition('/')[0]}{path}"
 
     def _running(self) -> asyncio.AbstractEventLoop:
-        with self._turn:
-            if self._closed:
-                raise Closed("the run was stopped")
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                run = self._loop.run_forever
-                threading.Thread(target=run, name="wire", daemon=True).start()
-            return self._loop
+        """Called within `_turn`. Raises Closed."""
+        if self._closed:
+            raise Closed("the run was stopped")
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            run = self._loop.run_forever
+            threading.Thread(target=run, name="wire", daemon=True).start()
+        return self._loop
 
     def _open(self) -> Any:
         """Within the loop's thread, where the session lives."""
