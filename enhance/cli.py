@@ -44,13 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(settings, ranks)
     except Fatal as error:
         # Every rank may meet the same wall: the first says so.
-        told = type(error).__name__ == "Orphaned"  # by whoever ended the launcher
-        if not told and (ranks.first("fatal") if ranks else _first(os.environ)):
+        if ranks.first("fatal") if ranks else _first(os.environ):
             print(f"enhance: {error}", file=sys.stderr, flush=True)
         logging.getLogger(__name__).debug("the reason", exc_info=True)
         return error.status
     except KeyboardInterrupt:
-        print("enhance: interrupted", file=sys.stderr, flush=True)
+        # A launcher stops the others when one has ended, which has said why.
+        if ranks is None or ranks.first("fatal"):
+            print("enhance: interrupted", file=sys.stderr, flush=True)
         return 130
 
 

@@ -18,10 +18,6 @@ from stages.sample import Fatal
 _STARTED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")  # how many processes an MPI launcher started
 
 
-class Orphaned(Fatal):
-    """The launcher has ended: it, or the process that made it end, has said why."""
-
-
 class Ranks:
     """This process among those of its launch."""
 
@@ -161,7 +157,7 @@ def _launcher() -> Iterator[None]:
     try:
         yield
     except RuntimeError:
-        raise Orphaned("the launcher has ended, and this process ends with it") from None
+        raise Fatal("the launcher has ended, and this process ends with it") from None
 
 
 def _launcher_store(environment: Mapping[str, str]) -> Any:
