@@ -117,11 +117,11 @@ class Generate:
 
     def _ask_again(self, requests: Sequence[Any], answers: list[Answer]) -> None:
         """Once for each answer that runs in circles, or was cut off; what is no better stays."""
-        for place_of, attempt in (
+        for is_weak, attempt in (
             (_circles, Attempt(otherwise=True)),
             (_cut_off, Attempt(room=2)),
         ):
-            weak = [place for place, answer in enumerate(answers) if place_of(answer)]
+            weak = [place for place, answer in enumerate(answers) if is_weak(answer)]
             if not weak:
                 continue
             try:
@@ -134,7 +134,7 @@ class Generate:
                 continue  # what there is can be used
             better = 0
             for place, answer in zip(weak, again, strict=True):
-                if not place_of(answer) and not _lost(answer):
+                if not is_weak(answer) and not _lost(answer):
                     answers[place] = answer
                     better += 1
             with self._counting:

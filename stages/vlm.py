@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from stages.captioners import Answer, Attempt, Request, Settings
+from stages.answer import Answer, Attempt, Request, Settings
 from stages.checkpoint import Checkpoint, generate, torch_dtype
 from stages.processors import load_processor
 from stages.sample import Fatal, Unusable

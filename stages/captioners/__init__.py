@@ -12,16 +12,16 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol, cast
 
-from PIL import Image
-
-from stages.asking import Asked
+from stages.answer import Answer as Answer
+from stages.answer import Attempt as Attempt
+from stages.answer import Message as Message
+from stages.answer import Request as Request
+from stages.answer import Settings as Settings
 from stages.checkpoint import Checkpoint
 from stages.joy import Wish
-from stages.picture import Picture
 from stages.policy import Policy
 from stages.sample import Fatal
 
@@ -30,56 +30,6 @@ AUTO = "auto"
 ANY = "image_text"
 # Those whose model runs elsewhere: no weights, no device.
 HOSTED = frozenset({"openai"})
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a captioner needs to know, whichever it is."""
-
-    device: str
-    dtype: str = "auto"
-    max_new_tokens: int = 512
-    temperature: float | None = None  # None: as the family's authors advise; 0: no sampling
-    top_p: float | None = None
-    top_k: int | None = None
-    quantize: str = "none"  # or "8bit", "4bit"
-    attn_implementation: str = ""  # "": the one that transformers takes
-    compile: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One picture and what is asked about it."""
-
-    image: Image.Image  # upright, RGB
-    prompt: str
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One picture and what is said about it, for a server."""
-
-    picture: Picture
-    said: Asked
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """How it is asked: at first plainly, again with more room or by other settings."""
-
-    room: int = 1  # times `max_new_tokens`
-    otherwise: bool = False  # the first answer ran in circles
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One draft. `finish` is "stop", or "length" if the model ran into its token limit."""
-
-    text: str
-    finish: str
-    tokens: int = 0  # that stand in the text
-    padding: int = 0  # that were generated beside it, since the batch's longest answer took longer
-    spent: Mapping[str, Any] = field(default_factory=dict)  # a server's other counts: requests …
 
 
 class Captioner(Protocol):
