@@ -14,7 +14,7 @@ from typing import Any
 
 from stages.captioners import Answer, Attempt, Message, Model, joycaption
 from stages.chat.gate import Gate
-from stages.chat.host import Role
+from stages.chat.place import Role
 from stages.chat.purse import Purse
 from stages.chat.server import Server
 from stages.joy import Wish, in_words

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.chat.wire import Answer
+from stages.chat.wire import Answer, Unreadable
 from stages.llm import Conversation, Manner, Reply
 
 log = logging.getLogger(__name__)
@@ -27,10 +27,6 @@ _NO_SYSTEM = re.compile(
     r"|only user and assistant roles|developer instruction is not enabled",
     re.IGNORECASE,
 )
-
-
-class Unreadable(Exception):
-    """An answer with status 200 that is no chat completion."""
 
 
 class ErrorInside(Exception):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from stages.chat.dialect import Dialect, ErrorInside, Unreadable, read_reply
+from stages.chat.dialect import Dialect, ErrorInside, read_reply
 from stages.chat.host import Host
-from stages.chat.wire import Answer, Closed, Unanswered, Untrusted
+from stages.chat.loop import Closed
+from stages.chat.trouble import ENDING
+from stages.chat.wire import Answer, Unanswered, Unreadable, Untrusted
 from stages.llm import Conversation, Reply
 
 SMALL_TALK: Conversation = [{"role": "user", "content": "Say yes."}]
-# Troubles that every request would meet.
-ENDING = ("key", "model", "address", "spent", "blind")
 _SHORT = 32  # tokens of an answer
 _LESSONS = 6  # corrections of how it wants to be asked
 

@@ -29,6 +29,9 @@ Kind = Literal[
     "blind",  # the model takes no pictures
 ]
 
+# Those that every request would meet.
+ENDING = ("key", "model", "address", "spent", "blind")
+
 _LOADING = re.compile(
     r"loading (?:the )?model|model (?:\S+ )?is (?:still |currently )?loading|warming up"
     r"|no model (?:is )?loaded|not ready yet|starting up",
@@ -94,10 +97,16 @@ class Trouble(Exception):
     """A refusal: what kind, what the server said, and for how long it asks to be left alone."""
 
     def __init__(
-        self, kind: Kind, message: str, status: int = 0, seconds: float | None = None
+        self,
+        kind: Kind,
+        message: str,
+        status: int = 0,
+        seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.kind, self.status, self.seconds = kind, status, seconds
+        self.headers: Mapping[str, str] = headers or {}  # their names in lower case
 
     @property
     def of_wording(self) -> bool:
@@ -116,7 +125,8 @@ def of_answer(answer: Answer, patience: float) -> Trouble:
     message = f"HTTP {answer.status}: {' '.join(text.split())[:400]}"
     if 300 <= answer.status < 400:
         where = answer.headers.get("location", "elsewhere")
-        return Trouble("address", f"answers from {where}: use that address", answer.status)
+        said = f"answers from {where}: use that address"
+        return Trouble("address", said, answer.status, headers=answer.headers)
     return _of(answer.status, message, answer.headers, patience)
 
 
@@ -158,7 +168,7 @@ def _of(status: int, text: str, headers: Mapping[str, str], patience: float) -> 
         kind = "broken"
     else:
         kind = "wrong"
-    return Trouble(kind, text, status, seconds)
+    return Trouble(kind, text, status, seconds, headers)
 
 
 def wait_of(headers: Mapping[str, str], text: str = "") -> float | None:

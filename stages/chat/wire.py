@@ -7,15 +7,14 @@ each read, not the answer, and nothing wakes a thread that waits in it; here a d
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
-import threading
 from collections.abc import Mapping
-from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+from stages.chat.loop import Loop
 
 _CONNECT = 10.0  # seconds to a server that is there
 _LARGEST = 16_000_000  # bytes of an answer: nothing that holds a caption is longer
@@ -54,8 +53,8 @@ class Untrusted(Exception):
     """The server's certificate, or the address itself, cannot be used: no repetition helps."""
 
 
-class Closed(Exception):
-    """The run was stopped."""
+class Unreadable(Exception):
+    """An answer came whole, and is none of the kind that was asked for."""
 
 
 class Wire:
@@ -66,11 +65,8 @@ class Wire:
         self._address = address
         self._headers = dict(headers)
         self._proxies = proxies
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._session: Any = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._closed = False
-        self._turn = threading.Lock()
+        self._loop = Loop(self._leave)
 
     def get(self, path: str, seconds: float) -> Answer:
         """Raises as `post` does. A path that begins with a slash is below the address's host."""
@@ -85,26 +81,13 @@ class Wire:
 
     def close(self) -> None:
         """Requests under way raise Closed now. The wire cannot be opened again."""
-        with self._turn:
-            self._closed = True
-            loop, self._loop = self._loop, None
-        if loop is not None:
-            asyncio.run_coroutine_threadsafe(self._leave(), loop).result()
-            loop.call_soon_threadsafe(loop.stop)
+        self._loop.close()
 
     def _ask(self, method: str, path: str, data: bytes | None, seconds: float) -> Answer:
         import aiohttp
 
-        coroutine = self._exchange(method, path, data, seconds)
         try:
-            with self._turn:  # nothing is sent to a loop that `close` has stopped meanwhile
-                asked = asyncio.run_coroutine_threadsafe(coroutine, self._running())
-            return asked.result()
-        except (asyncio.CancelledError, CancelledError):
-            raise Closed("the run was stopped") from None
-        except Closed:
-            coroutine.close()
-            raise
+            return self._loop.run(self._exchange(method, path, data, seconds))
         except TimeoutError as error:  # to connect at all: nobody was asked
             if isinstance(error, aiohttp.ConnectionTimeoutError):
                 raise Unanswered("no connection within 10 s", refused=True) from None
@@ -121,41 +104,24 @@ class Wire:
     async def _exchange(self, method: str, path: str, data: bytes | None, seconds: float) -> Answer:
         import aiohttp
 
-        task = asyncio.current_task()
-        if task is None or self._closed:
-            raise Closed("the run was stopped")
-        self._tasks.add(task)
-        try:
-            if self._session is None:
-                self._session = self._open()
-            limit = aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT, seconds))
-            url = f"{self._address}/{path}" if not path.startswith("/") else self._above(path)
-            async with self._session.request(
-                method, url, data=data, timeout=limit, allow_redirects=False
-            ) as response:
-                body = bytearray()
-                async for piece in response.content.iter_any():
-                    body += piece
-                    if len(body) > _LARGEST:
-                        break
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, headers, bytes(body))
-        finally:
-            self._tasks.discard(task)
+        if self._session is None:
+            self._session = self._open()
+        limit = aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT, seconds))
+        url = f"{self._address}/{path}" if not path.startswith("/") else self._above(path)
+        async with self._session.request(
+            method, url, data=data, timeout=limit, allow_redirects=False
+        ) as response:
+            body = bytearray()
+            async for piece in response.content.iter_any():
+                body += piece
+                if len(body) > _LARGEST:
+                    break
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, headers, bytes(body))
 
     def _above(self, path: str) -> str:
         scheme, _, rest = self._address.partition("://")
         return f"{scheme}://{rest.partition('/')[0]}{path}"
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        """Called within `_turn`. Raises Closed."""
-        if self._closed:
-            raise Closed("the run was stopped")
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            run = self._loop.run_forever
-            threading.Thread(target=run, name="wire", daemon=True).start()
-        return self._loop
 
     def _open(self) -> Any:
         """Within the loop's thread, where the session lives."""
@@ -172,8 +138,5 @@ class Wire:
         )
 
     async def _leave(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
