@@ -20,11 +20,13 @@ import yaml
 from enhance import aliases, cache, console
 from enhance.flags import DEFAULTS, JOB_SECTIONS, SECTIONS, RunOptions, parser, spell
 from stages import dataset, generate, llm, policy
+from stages.captioners import HOSTED
 from stages.sample import Fatal
 
 KEY = "OPENAI_API_KEY"
 CAPTIONER_KEY = "CAPTIONER_API_KEY"  # where the captioner's server has another one
-_KEYS = (KEY, CAPTIONER_KEY)
+_OF_SERVICES = (name for service in HOSTED.values() for name in service.keys)
+_KEYS = tuple(dict.fromkeys((KEY, CAPTIONER_KEY, *_OF_SERVICES)))
 _PREFIX = "ENHANCE_"
 
 # The wheel ships the folder inside this package; a checkout has it beside.
@@ -59,10 +61,14 @@ class Config:
     cache: cache.Options
     run: RunOptions
     report: console.Options
-    key: Secret
-    captioner_key: Secret
+    keys: Mapping[str, Secret]  # by the names under which people give them
     origins: Mapping[str, str]
     notices: tuple[str, ...] = ()  # names of other tools that were read
+
+    @property
+    def key(self) -> Secret:
+        """Of the server that merges."""
+        return self.keys[KEY]
 
     def values(self) -> dict[str, Any]:
         """Every setting by name, without secrets."""
@@ -83,10 +89,10 @@ def read(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Co
     found = ChainMap(*layers.values())
     origins = {name: _origin(name, layers) for name in DEFAULTS}
     sections = {name: _section(name, found) for name in SECTIONS}
-    key, own = (Secret(environment.get(name) or dotted.get(name) or "") for name in _KEYS)
+    keys = {name: Secret(environment.get(name) or dotted.get(name) or "") for name in _KEYS}
     named = {"environment": environment, ".env": dotted}
     told = tuple(aliases.notices(named, origins, _PREFIX))
-    config = Config(**sections, key=key, captioner_key=own, origins=origins, notices=told)
+    config = Config(**sections, keys=keys, origins=origins, notices=told)
     if found.get("print_config"):
         _print(config)
         raise SystemExit(0)
@@ -246,5 +252,5 @@ def _print(config: Config) -> None:
             text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=1000)
             text = text.removesuffix("\n").removesuffix("\n...")
             print(f"  {option.name}: {text}  # {config.origins[option.name]}")
-    for name, key in zip(_KEYS, (config.key, config.captioner_key), strict=True):
+    for name, key in config.keys.items():
         print(f"# {name}: {'set' if key else 'not set'}", flush=True)

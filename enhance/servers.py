@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from enhance.concepts import Concept
-from enhance.config import CAPTIONER_KEY, KEY, Config, Secret
+from enhance.config import CAPTIONER_KEY, Config, Secret
 from enhance.ranks import Ranks
 from stages import generate, llm
-from stages.captioners import openai
+from stages.captioners import HOSTED, Hosted, family_named
 from stages.chat.address import OPENAI, is_local, server_address
 from stages.chat.gate import Gate
 from stages.chat.model import ChatModel
@@ -57,7 +57,8 @@ class Servers:
         if not options.hosted:
             if options.captioner_base_url:
                 wrong = f"--captioner {options.captioner} runs in this process"
-                raise Fatal(f"{wrong}: --captioner_base_url is for --captioner openai", 2)
+                hosted = ", ".join(HOSTED)
+                raise Fatal(f"{wrong}: --captioner_base_url is for --captioner {hosted}", 2)
             known = self._drafters.get(options.of_model)
             made: Drafter = known or Resident(options, self._ranks.device, self._ranks.cores)
             return self._drafters.setdefault(options.of_model, made)
@@ -67,10 +68,11 @@ class Servers:
             self._drafters[place] = Served(options, asked, self._captioner(options, asked))
         return self._drafters[place]
 
-    def _captioner(self, options: generate.Options, asked: llm.Options) -> openai.Captioner:
+    def _captioner(self, options: generate.Options, asked: llm.Options) -> Hosted:
         address = _address(asked)
-        name, key = self._key(address)
-        return openai.Captioner(
+        name, key = self._key(options.hosted, address)
+        make: Any = family_named(options.hosted).Captioner
+        made: Hosted = make(
             asked,
             key.reveal(),
             self.gate(address),
@@ -85,17 +87,22 @@ class Servers:
             detail=options.detail,
             key_name=name,
         )
+        return made
 
-    def _key(self, address: str) -> tuple[str, Secret]:
+    def _key(self, hosted: str, address: str) -> tuple[str, Secret]:
         """The key for a captioner's server, by its name: only for one that the run itself names."""
         config = self._config
-        if config.generate.hosted and address == _address(
+        of_run = config.generate.hosted == hosted and address == _address(
             self._drafting(config.generate, config.merge)
-        ):
-            own = config.captioner_key
-            return (CAPTIONER_KEY, own) if own else (KEY, config.key)
-        named = config.merge.base_url and address == _address(config.merge)
-        return KEY, config.key if named else Secret()
+        )
+        names = HOSTED[hosted].keys
+        named = bool(config.merge.base_url) and address == _address(config.merge)
+        if not (of_run or named):
+            return names[0], Secret()
+        names = (CAPTIONER_KEY, *names) if of_run else names
+        given = (name for name in names if config.keys[name])
+        name = next(given, HOSTED[hosted].keys[0])
+        return name, config.keys[name]
 
     def _asked(self, concept: Concept) -> Iterable[llm.Options]:
         """The servers that a concept asks, each as its client is told."""
@@ -109,7 +116,8 @@ class Servers:
 
     def _drafting(self, options: generate.Options, merge: llm.Options) -> llm.Options:
         """The captioner's server: what holds for the merging one holds for it too."""
-        asked = replace(merge, base_url=options.captioner_base_url or merge.base_url)
+        elsewhere = HOSTED[options.hosted].address or merge.base_url
+        asked = replace(merge, base_url=options.captioner_base_url or elsewhere)
         shared = serves(self._config, merge) and _address(asked) == _address(merge)
         price_in, price_out = options.captioner_price_in, options.captioner_price_out
         return replace(

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from stages.asking import Asked
-from stages.picture import Picture
+from stages.picture import Film, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One picture and what is said about it, for a server."""
+    """What a server is shown, and what is said about it."""
 
-    picture: Picture
     said: Asked
+    pictures: tuple[Picture, ...] = ()  # one; or the frames of a video, in their order
+    film: Film | None = None  # or the video itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Served:
         side, quality = self._options.max_side, self._options.jpeg_quality
         with _OPENING:
             picture = encoded(open_image(media, (side, side), background), side, quality)
-        return Message(picture, asked)
+        return Message(asked, (picture,))
 
     def again(self, request: Message, asked: Asked) -> Message:
         return replace(request, said=asked)

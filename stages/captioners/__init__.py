@@ -28,8 +28,24 @@ from stages.sample import Fatal
 AUTO = "auto"
 # Takes what no family claims.
 ANY = "image_text"
+MANY = 64  # pictures in one question: more than are ever shown
+
+
+class Service(NamedTuple):
+    """Where a hosted captioner's model runs."""
+
+    address: str  # unless the user names another
+    keys: tuple[str, ...]  # names of the key in the environment, the first that is set wins
+
+
 # Those whose model runs elsewhere: no weights, no device.
-HOSTED = frozenset({"openai"})
+HOSTED = {
+    "openai": Service("", ("OPENAI_API_KEY",)),  # at --base_url, where no address is given
+    "gemini": Service(
+        "https://generativelanguage.googleapis.com", ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    ),
+    "replicate": Service("https://api.replicate.com", ("REPLICATE_API_TOKEN",)),
+}
 
 
 class Captioner(Protocol):
@@ -50,7 +66,12 @@ class Captioner(Protocol):
 
 
 class Hosted(Protocol):
-    """Drafts captions by a server, one picture at a time. Called by `workers` threads at once."""
+    """Drafts captions by a server, one file at a time. Called by `workers` threads at once.
+
+    Made with the options of its server, the key ("" for none), the gate of its address, the purse
+    of the run, and by name: `manner`, how it is to answer; `detail`, how closely it is to look;
+    `key_name`, the name under which people give the key. Making one asks nobody and imports no SDK.
+    """
 
     name: str  # of its model: as the user chose it, known without asking anyone
     workers: int
@@ -58,6 +79,17 @@ class Hosted(Protocol):
     @property
     def origin(self) -> str:
         """The model that really answers; "" until prepared, if the user names none."""
+        ...
+
+    @property
+    def most_pictures(self) -> int:
+        """Pictures that it takes in one question; known once prepared. Of a video one may be shown
+        several frames."""
+        ...
+
+    def takes(self, kind: str, size: int) -> bool:
+        """True if a video of that type ("video/mp4") and of so many bytes may be given to it as it
+        is; known once prepared."""
         ...
 
     def prompt(self, policy: Policy, wish: Wish, model: str) -> str:

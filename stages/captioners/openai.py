@@ -8,11 +8,11 @@ for what fails (`stages/chat`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from stages.captioners import Answer, Attempt, Message, Model, joycaption
+from stages.captioners import MANY, Answer, Attempt, Message, Model, joycaption
 from stages.chat.gate import Gate
 from stages.chat.place import Role
 from stages.chat.purse import Purse
@@ -61,7 +61,7 @@ class Captioner:
     ) -> None:
         """The server and model of `options`; `detail` is how closely the model shall look."""
         self._sight = Sight()
-        self._shown = [_user(QUESTION, self._sight.picture, detail)]
+        self._shown = [_user(QUESTION, (self._sight.picture,), detail)]
         role = replace(ROLE, key=key_name)
         # Where files fail in a row it is a picture, too, that tells whether the server answers.
         self._server = Server(options, key, gate, purse, role=role, manner=manner, talk=self._shown)
@@ -71,6 +71,13 @@ class Captioner:
     @property
     def origin(self) -> str:
         return self._server.origin
+
+    @property
+    def most_pictures(self) -> int:
+        return MANY
+
+    def takes(self, kind: str, size: int) -> bool:
+        return False  # no such server has a part for videos; they are shown as frames
 
     def prompt(self, policy: Policy, wish: Wish, model: str) -> str:
         return prompt(policy, wish, model)
@@ -103,7 +110,7 @@ class Captioner:
         if not system and joycaption.NAMED.search(self.origin):
             system = joycaption.SYSTEM
         talk: list[Mapping[str, Any]] = [{"role": "system", "content": system}] if system else []
-        talk.append(_user(said.prompt, message.picture, self._detail))
+        talk.append(_user(said.prompt, message.pictures, self._detail))
         if said.reply:
             talk.append({"role": "assistant", "content": said.answer})
             talk.append({"role": "user", "content": said.reply})
@@ -137,11 +144,13 @@ class Captioner:
         return spent
 
 
-def _user(text: str, picture: Picture, detail: str) -> Mapping[str, Any]:
-    """A user's message of a text and a picture. The text comes first: what it has in common with
+def _user(text: str, pictures: Sequence[Picture], detail: str) -> Mapping[str, Any]:
+    """A user's message of a text and pictures. The text comes first: what it has in common with
     others can be cached. `detail` is sent only where it is asked for: not every server knows it."""
-    image = {"url": picture.uri}
-    if detail != "auto":
-        image["detail"] = detail
-    parts = [{"type": "text", "text": text}, {"type": "image_url", "image_url": image}]
+    parts: list[Mapping[str, Any]] = [{"type": "text", "text": text}]
+    for picture in pictures:
+        image = {"url": picture.uri}
+        if detail != "auto":
+            image["detail"] = detail
+        parts.append({"type": "image_url", "image_url": image})
     return {"role": "user", "content": parts}
