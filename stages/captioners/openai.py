@@ -14,11 +14,12 @@ from typing import Any
 
 from stages.captioners import MANY, Answer, Attempt, Message, Model, joycaption
 from stages.chat.gate import Gate
+from stages.chat.host import Host
 from stages.chat.place import Role
 from stages.chat.purse import Purse
 from stages.chat.server import Server
 from stages.joy import Wish, in_words
-from stages.llm import Conversation, Manner, Options, TooLong
+from stages.llm import Conversation, Manner, Options, Reply, TooLong
 from stages.picture import Picture
 from stages.policy import Policy
 from stages.sight import QUESTION, Sight, uncounted
@@ -87,19 +88,42 @@ class Captioner:
         return self._look()
 
     def __call__(self, message: Message, attempt: Attempt) -> Answer:
-        given = self._server.manner.temperature
-        warmth = max(given or 0.0, _WARM) if attempt.otherwise else given
         conversation = self._conversation(message)
         try:
-            (reply,) = self._server([conversation], warmth, attempt.room)
+            (reply,) = self._server([conversation], self._warmth(attempt), attempt.room)
         except TooLong as error:
             hint = "a smaller --max_side makes fewer tokens of a picture"
             raise TooLong(f"{error}; {hint}") from None
-        spent = dict(self._server.options.spent(reply))
-        tokens = spent.pop("completion_tokens")
-        cut = (reply.finish or "").lower() in LIMIT_REASONS
-        finish = "length" if cut else reply.finish or "stop"
-        return Answer(reply.text.strip(), finish, tokens, spent=spent)
+        return answer(reply, self._server.options)
+
+    # For those who send requests in their own way: `stages/batched.py`.
+
+    @property
+    def host(self) -> Host:
+        return self._server.host
+
+    def find(self) -> None:
+        """Finds the server and its model. Raises Fatal as `prepare` does."""
+        self._server.find()
+
+    def body(self, message: Message, attempt: Attempt, learned: bool = True) -> Mapping[str, Any]:
+        """The request that would be sent; not `learned`: as to a server of which nothing is known
+        yet, which is the same in every run."""
+        talk = self._conversation(message)
+        return self._server.body(talk, self._warmth(attempt), attempt.room, learned)
+
+    def weight(self, body: Mapping[str, Any]) -> tuple[int, int]:
+        """(tokens of a request, about; tokens that its answer may have)."""
+        return self._server.weight(body)
+
+    def look(self) -> Mapping[str, Any]:
+        """Looks whether the model sees; what it cost. Raises Fatal if it is sure that it does not,
+        or for a key or a model that does not work."""
+        return self._look()
+
+    def _warmth(self, attempt: Attempt) -> float | None:
+        given = self._server.manner.temperature
+        return max(given or 0.0, _WARM) if attempt.otherwise else given
 
     def close(self) -> None:
         self._server.close()
@@ -142,6 +166,15 @@ class Captioner:
         elif said:
             host.tell("blind", f"{answered}: does it see? Look at the first drafts")
         return spent
+
+
+def answer(reply: Reply, prices: Options) -> Answer:
+    """A draft of what the model said."""
+    spent = dict(prices.spent(reply))
+    tokens = spent.pop("completion_tokens")
+    cut = (reply.finish or "").lower() in LIMIT_REASONS
+    finish = "length" if cut else reply.finish or "stop"
+    return Answer(reply.text.strip(), finish, tokens, spent=spent)
 
 
 def _user(text: str, pictures: Sequence[Picture], detail: str) -> Mapping[str, Any]:

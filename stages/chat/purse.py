@@ -40,6 +40,12 @@ class Purse:
                 self._held = max(0.0, self._held - worst)
                 self._change.notify_all()
 
+    @property
+    def within(self) -> bool:
+        """True if the limit holds even if all that is held is spent."""
+        with self._change:
+            return not self._most or self._spent + self._held <= self._most
+
     def pay(self, cost: float) -> None:
         """What an answer really cost, told while it is still held."""
         with self._change:

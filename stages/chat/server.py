@@ -100,6 +100,17 @@ class Server(Client[Host, Body]):
         counts = count_tokens(self.origin, texts)
         return counts if counts is not None else self.host.tokens(self.origin, texts)
 
+    def body(
+        self, conversation: Conversation, temperature: float | None, room: int, learned: bool
+    ) -> Body:
+        """A request as it would be sent; not `learned`: as to a server that refused nothing yet."""
+        dialect = self._dialect if learned else Dialect(self.origin, self.manner)
+        return dialect.request(conversation, temperature, room)
+
+    def weight(self, request: Body) -> tuple[int, int]:
+        """(tokens of a request, about; tokens that its answer may have)."""
+        return self._weight(request)
+
     def _weight(self, request: Body) -> tuple[int, int]:
         return self._scale.tokens(request["messages"]), limit_of(request)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -84,10 +84,14 @@ class Wire:
         self._loop.close()
 
     def _ask(self, method: str, path: str, data: bytes | None, seconds: float) -> Answer:
+        return self._run(self._exchange(method, path, data, seconds), seconds)
+
+    def _run(self, exchange: Coroutine[Any, Any, Answer], seconds: float) -> Answer:
+        """The answer of an exchange; what it raises becomes what that means."""
         import aiohttp
 
         try:
-            return self._loop.run(self._exchange(method, path, data, seconds))
+            return self._loop.run(exchange)
         except TimeoutError as error:  # to connect at all: nobody was asked
             if isinstance(error, aiohttp.ConnectionTimeoutError):
                 raise Unanswered("no connection within 10 s", refused=True) from None
@@ -102,22 +106,31 @@ class Wire:
             raise Unanswered(str(error) or type(error).__name__) from None
 
     async def _exchange(self, method: str, path: str, data: bytes | None, seconds: float) -> Answer:
+        async with self._request(method, path, data, seconds) as response:
+            return await self._whole(response)
+
+    async def _whole(self, response: Any) -> Answer:
+        body = bytearray()
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > _LARGEST:
+                break
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, headers, bytes(body))
+
+    def _request(
+        self, method: str, path: str, data: Any, seconds: float, headers: Any = None
+    ) -> Any:
+        """Within the loop's thread."""
         import aiohttp
 
         if self._session is None:
             self._session = self._open()
         limit = aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT, seconds))
         url = f"{self._address}/{path}" if not path.startswith("/") else self._above(path)
-        async with self._session.request(
-            method, url, data=data, timeout=limit, allow_redirects=False
-        ) as response:
-            body = bytearray()
-            async for piece in response.content.iter_any():
-                body += piece
-                if len(body) > _LARGEST:
-                    break
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, headers, bytes(body))
+        return self._session.request(
+            method, url, data=data, timeout=limit, allow_redirects=False, headers=headers
+        )
 
     def _above(self, path: str) -> str:
         scheme, _, rest = self._address.partition("://")
