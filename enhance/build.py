@@ -52,12 +52,11 @@ def build(
             return None
         drafter, template = servers.drafter(options, merge), _prompt(options.prompt)
         if merge.merge or template:
-            return Generate(
-                options, Asking(policy_of(rules), rules, template), drafter, store.content
-            )
+            asking = Asking(policy_of(rules), rules, template)
+            return Generate(options, asking, drafter, store.content, merge.merge)
         asked, _, text = instructed(rules)
         asking = InOneStep(asked, rules, text, merge.repair)
-        return Generate(options, asking, drafter, store.content)
+        return Generate(options, asking, drafter, store.content, merged=False)
 
     @cache
     def instructed(rules: policy.Options) -> tuple[Policy, policy.Options, str]:

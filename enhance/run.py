@@ -29,6 +29,7 @@ from enhance.settled import Settled, unsettled
 from enhance.shares import Share
 from stages.dataset import Layout, find
 from stages.generate import Generate
+from stages.kinds import is_video
 from stages.load import load, read
 from stages.policy import policy_of
 from stages.sample import Fatal, Sample, Stage
@@ -44,7 +45,7 @@ def run(config: Config, ranks: Ranks) -> int:
     check(config.policy)
     layout = Layout.of(config.load)
     media, notices = find(config.load, layout)
-    log.debug("%s: %d pictures", layout.root, len(media))
+    log.debug("%s: %d files", layout.root, len(media))
     for notice in notices:
         log.info(notice)
     of_run = Concept("", config.policy, config.generate, config.merge)
@@ -73,7 +74,8 @@ def run(config: Config, ranks: Ranks) -> int:
         _notices(config, concepts, stages)
         outputs = [stage.output for stage in stages]
         report = Report(layout, ranks, len(media), outputs, lambda path: concepts.of(path).policy)
-        share = Share(media, ranks, before=journal.refresh)
+        media, videos = _videos_first(media, ranks)
+        share = Share(media, ranks, before=journal.refresh, costly=videos)
         end = Ending(report, ranks, writer, folder / "report.json", _settings(config))
         cache.begin = end.open
         settled = Settled(layout, journal, stages, concepts, config.cache.overwrite)
@@ -146,6 +148,14 @@ def chain(
             stage.close()
             share = Share((), Ranks())  # what this process has by now is its own
     return samples
+
+
+def _videos_first(media: list[str], ranks: Ranks) -> tuple[list[str], int]:
+    """The list that ranks share, and how many videos it begins with; in its own order for one."""
+    videos = [] if ranks.world == 1 else [path for path in media if is_video(path)]
+    if not videos:
+        return media, 0
+    return [*videos, *(path for path in media if not is_video(path))], len(videos)
 
 
 def _notices(config: Config, concepts: Concepts, stages: list[Stage]) -> None:

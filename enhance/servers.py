@@ -21,7 +21,7 @@ from stages.chat.gate import Gate
 from stages.chat.model import ChatModel
 from stages.chat.purse import Purse
 from stages.chat.server import Server
-from stages.drafter import Drafter
+from stages.drafting import Drafter
 from stages.hosted import Served
 from stages.llm import Chat, Manner
 from stages.resident import Resident

@@ -25,10 +25,15 @@ class Share(Generic[T]):
     """The items of this process, in the order in which it gets them: all, if it is alone."""
 
     def __init__(
-        self, items: Sequence[T], ranks: Ranks, before: Callable[[], None] = lambda: None
+        self,
+        items: Sequence[T],
+        ranks: Ranks,
+        before: Callable[[], None] = lambda: None,
+        costly: int = 0,
     ) -> None:
-        """All ranks must be given the same items in the same order. `before` is called before this
-        rank gets items that another one gave back."""
+        """All ranks must be given the same items in the same order; the first so many are `costly`,
+        such as videos, and done first: at the end a rank must not wait for one. `before` is called
+        before this rank gets items that another one gave back."""
         self._items = items
         self._before = before
         self._held: dict[T, int] = {}
@@ -36,7 +41,8 @@ class Share(Generic[T]):
         self._alone = ranks.world == 1
         self._left = len(items)  # that nobody had claimed when this rank last looked
         self._claimed: deque[int] = deque()
-        self._step = 1 if self._alone else _step(len(items))
+        self._costly = costly
+        self._steps = (_step(costly), _step(len(items) - costly))
         self._next = 1  # items of the next claim
         self._lack: Callable[[], int] | None = None
         self._served = False
@@ -116,7 +122,12 @@ class Share(Generic[T]):
         self._left = max(0, len(self._items) - self._ranks.add("claimed", 0))
 
     def _get(self, place: int) -> T:
-        item = self._items[place * self._step % len(self._items)]
+        costly = self._costly
+        if place < costly:
+            at = place * self._steps[0] % costly
+        else:
+            at = costly + (place - costly) * self._steps[1] % (len(self._items) - costly)
+        item = self._items[at]
         self._held[item] = place
         return item
 

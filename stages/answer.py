@@ -29,10 +29,23 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One picture and what is asked about it."""
+    """One picture and what is asked about it; or the frames of a video, for those who take them
+    together."""
 
-    image: Image.Image  # upright, RGB
+    image: Image.Image  # upright, RGB; of a video the first frame
     prompt: str
+    frames: tuple[Image.Image, ...] = ()  # of a video, all of them
+    seconds: tuple[float, ...] = ()  # when they are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is opened of a file to be shown in one question: a picture, a video, or one frame."""
+
+    given: Any  # as the one who opened it wants it back
+    seconds: tuple[float, ...] = ()  # of a video: when each of its frames is shown
+    video: bool = False  # it is a whole video
+    pictures: int = 1  # that it is shown as; 0: as the video that it is
 
 
 @dataclass(frozen=True, slots=True)

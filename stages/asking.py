@@ -36,13 +36,18 @@ class Asking:
         self._rules = rules
         self.template = template
 
+    def policy_of(self, video: bool) -> Policy:
+        """What is asked of pictures, or of videos."""
+        return self.policy.for_videos if video else self.policy
+
     @property
     def by_default(self) -> bool:
         """True if the captioner's own prompt is asked."""
         return not self.template
 
-    def of(self, sample: Sample, default: Callable[[], str]) -> Asked:
-        """Raises Fatal for a template that cannot be rendered."""
+    def of(self, sample: Sample, default: Callable[[], str], video: bool = False) -> Asked:
+        """`video`: it is shown as a whole, not frame by frame. Raises Fatal for a template that
+        cannot be rendered."""
         # What a template makes of nothing is no question: then it is the captioner's own.
         return Asked((self.template and self._rendered(sample)) or default())
 
@@ -57,9 +62,9 @@ class Asking:
             return {}
         return {"prompt": self._rendered(sample) or self.policy.draft()}
 
-    def same(self, wording: Callable[[], object | None]) -> dict[str, object]:
-        """For fingerprints: what it asks about all files; `wording` is that of the default, told
-        without asking anyone."""
+    def same(self, wording: Callable[[], object | None], video: bool) -> dict[str, object]:
+        """For fingerprints: what it asks about all files, or all videos; `wording` is that of the
+        default, told without asking anyone."""
         default = None if self.template else wording()
         return {} if default is None else {"prompt": default}
 
@@ -93,16 +98,17 @@ class InOneStep(Asking):
         self._system = instructions.strip() or policy.look(rules.anchor)
         self.repair = repair
 
-    def of(self, sample: Sample, default: Callable[[], str]) -> Asked:
-        return Asked(self.policy.show(self._rules.anchor, _manual(sample)), self._system)
+    def of(self, sample: Sample, default: Callable[[], str], video: bool = False) -> Asked:
+        policy = self.policy_of(video)
+        return Asked(policy.show(self._rules.anchor, _manual(sample)), self._system)
 
     def own(self, sample: Sample) -> dict[str, object]:
         return {"manual": _manual(sample)}
 
-    def same(self, wording: Callable[[], object | None]) -> dict[str, object]:
+    def same(self, wording: Callable[[], object | None], video: bool) -> dict[str, object]:
         return {
             "anchor": self._rules.anchor,
-            "prompt": (self._system, self.policy.show("{anchor}", "{manual}")),
+            "prompt": (self._system, self.policy_of(video).show("{anchor}", "{manual}")),
             "judge": (VERSION, self.repair),
         }
 

@@ -1,6 +1,8 @@
-"""What a file holds that has an image's name and is no image we read: told by its first bytes."""
+"""What a file holds that is not what its name says: told by its first bytes."""
 
 from __future__ import annotations
+
+from stages import extras
 
 HEAD = 1024  # bytes that tell
 _ANEW = "save it as PNG or JPEG"
@@ -55,9 +57,21 @@ _TEXTS = (
 )
 
 
-def what_it_holds(head: bytes) -> str:
+def what_it_holds(head: bytes, kind: str = "image") -> str:
     """A reason that follows "it holds", with what to do where something can be done; "" if the
-    bytes tell nothing."""
+    bytes tell nothing. `kind` is what the file's name says: "image" or "video"."""
+    if kind == "video":
+        name = image_name(head)
+        return f"a {name} image, not a video: rename it" if name else _not_a_video(head)
+    return _not_an_image(head)
+
+
+def _not_a_video(head: bytes) -> str:
+    held = _not_an_image(head).replace("not an image", "not a video")
+    return held.replace("the image itself", "the video itself")
+
+
+def _not_an_image(head: bytes) -> str:
     for start, sign, what, advice in _SIGNS:
         if head[start : start + len(sign)] == sign:
             return _told(what, advice)
@@ -84,3 +98,25 @@ def _as_text(head: bytes) -> str | None:
 
 def _told(what: str, advice: str) -> str:
     return f"{what}: {advice}" if advice else what
+
+
+def image_name(head: bytes) -> str:
+    """The image format whose signature the file has, "" if it is none that we read."""
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+        return "AVIF"
+    if head[:4] == b"RIFF":
+        return "WebP" if head[8:12] == b"WEBP" else ""
+    names = (name for sign, name in _SIGNATURES.items() if head.startswith(sign))
+    return next(names, extras.people_say(extras.format_of(head)))
+
+
+_SIGNATURES = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"II+\x00": "TIFF",
+    b"MM\x00+": "TIFF",
+}

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages.media import IMAGES
+from stages.kinds import IMAGES, MEDIA, VIDEOS, kind_of
 from stages.sample import Fatal
 from stages.scan import Found, scan
 
@@ -16,12 +16,20 @@ _SUFFIXES = tuple(SUFFIXES.values())
 _SIDECARS = tuple(f"{suffix}.txt" for suffix in _SUFFIXES)
 
 
+_WISHED = {"all": MEDIA, "images": IMAGES, "videos": VIDEOS}
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What is captioned."""
 
     dataset_dir: str = field(
-        default="", metadata={"help": "folder of images and their captions", "metavar": "DIR"}
+        default="",
+        metadata={"help": "folder of images, videos and their captions", "metavar": "DIR"},
+    )
+    only: str = field(
+        default="all",
+        metadata={"help": "what is captioned", "choices": ("all", "images", "videos")},
     )
     recursive: bool = field(default=True, metadata={"help": "do not look into subfolders"})
     caption_extension: str = field(
@@ -72,7 +80,7 @@ class Layout:
             raise Fatal(f"--dataset_dir {root}: this is a file; give the folder it lies in", 2)
         extension = options.caption_extension
         extension = extension if extension.startswith(".") else f".{extension}"
-        if len(extension) < 2 or "/" in extension or extension.lower() in IMAGES:
+        if len(extension) < 2 or "/" in extension or extension.lower() in MEDIA:
             raise Fatal(f"--caption_extension {options.caption_extension!r} cannot be used", 2)
         return cls(
             root=root,
@@ -147,14 +155,20 @@ class Survey:
 def survey(options: Options, layout: Layout) -> Survey:
     """What lies below the dataset folder. Raises Fatal if there are no media."""
     found = scan(layout.root, options.recursive, layout.extension, _SIDECARS)
-    if not found.media:
+    # The others are found too: a caption of theirs is no orphan.
+    media = sorted(found.media, key=_by_folder)
+    wished = _WISHED[options.only]
+    if wished is not MEDIA:
+        media = [path for path in media if _extension(path) in wished]
+    if not media:
+        found.others.update(f"{_extension(path)} files" for path in found.media)
         seen = ", ".join(f"{count} {kind}" for kind, count in found.others.most_common(5))
+        what = "images or videos" if wished is MEDIA else options.only
         raise Fatal(
-            f"no images in {layout.root} (looked for {' '.join(sorted(IMAGES))}; "
+            f"no {what} in {layout.root} (looked for {' '.join(sorted(wished))}; "
             f"found {seen or 'nothing at all'})",
             2,
         )
-    media = sorted(found.media, key=_by_folder)
     hidden = sorted(map(Path, found.hidden))
     return Survey(media, _clashes(media, layout), _orphans(found, layout), hidden)
 
@@ -195,6 +209,10 @@ def _first(media: list[str], limit: int) -> list[str]:
     return media[:limit] if limit > 0 else media
 
 
+def _extension(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
+
+
 def _by_folder(path: str) -> str:
     """In the order of Paths: name by name, each folder's files together."""
     return os.path.normcase(path).replace(os.sep, "\0")
@@ -232,7 +250,9 @@ def _clashes(media: list[str], layout: Layout) -> dict[str, str]:
         other = owners.setdefault(_folded(layout.name(path)), path)
         if other is not path:
             names = f"{layout.name(other)} and {layout.name(path)}"
-            clashes[path] = f"{names} would share one caption file: rename one of them"
+            kinds = {kind_of(other), kind_of(path)}
+            apart = ", or caption the images alone with --only images" if len(kinds) > 1 else ""
+            clashes[path] = f"{names} would share one caption file: rename one of them{apart}"
     for stem, path in owners.items():
         if not stem.endswith(_SUFFIXES):
             continue
@@ -240,7 +260,7 @@ def _clashes(media: list[str], layout: Layout) -> dict[str, str]:
         owner = owners.get(stem.removesuffix(suffix))
         of = f" of {layout.name(owner)}" if owner else ""
         sidecar = f"its caption would have the name of a {suffix}.txt sidecar{of}"
-        clashes[path] = f"{layout.name(path)}: {sidecar}; rename the image"
+        clashes[path] = f"{layout.name(path)}: {sidecar}; rename the {kind_of(path)}"
     return clashes
 
 

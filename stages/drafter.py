@@ -1,18 +1,13 @@
-"""Which captioner drafts, and how: a model that the first batch loads, or one behind a server."""
+"""Which captioner drafts, and how: the settings of the draft."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, Protocol
 
-from stages import llm
-from stages.asking import Asked
-from stages.captioners import AUTO, HOSTED, Answer, Attempt, Settings, names
+from stages.captioners import AUTO, HOSTED, Settings, names
 from stages.colour import background
 from stages.joy import LENGTHS, Wish
-from stages.policy import Policy
+from stages.reel import Sampling
 
 DEFAULT = "florence-community/Florence-2-large-ft"
 
@@ -180,6 +175,51 @@ class Options:
     trust_remote_code: bool = field(
         default=False, metadata={"help": "let the model's repository run its own Python code"}
     )
+    frames: int = field(
+        default=0,
+        metadata={
+            "help": "frames of a video that are looked at, evenly by time (0: two a second, 4 to 8 "
+            "where each is drafted by itself, 8 to 32 where the model sees them together)",
+            "metavar": "N",
+            "least": 0,
+        },
+    )
+    fps: float = field(
+        default=0.0,
+        metadata={
+            "help": "or so many frames of each second (0: two)",
+            "metavar": "F",
+            "least": 0,
+            "most": 60,
+        },
+    )
+    target_frames: int = field(
+        default=0,
+        metadata={
+            "help": "the trainer takes the first N frames of a video: no more is captioned "
+            "(0: all of it)",
+            "metavar": "N",
+            "least": 0,
+        },
+    )
+    target_fps: float = field(
+        default=0.0,
+        metadata={
+            "help": "and reads so many frames a second: 16 for Wan, 24 for Hunyuan and LTX-2 … "
+            "(0: as many as the video has)",
+            "metavar": "F",
+            "least": 0,
+        },
+    )
+    source_fps: float = field(
+        default=0.0,
+        metadata={
+            "help": "as the trainer's own setting of that name says the videos are (musubi-tuner; "
+            "0: it is not set)",
+            "metavar": "F",
+            "least": 0,
+        },
+    )
     background: str = field(
         default="white",
         metadata={
@@ -210,6 +250,10 @@ class Options:
         return (*self.of_model, self.captioner_base_url, *(getattr(self, name) for name in _SENT))
 
     @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.frames, self.fps, self.source_fps, self.target_fps, self.target_frames)
+
+    @property
     def wish(self) -> Wish:
         return Wish(self.caption_type, self.caption_length, self.extra_options, self.name_input)
 
@@ -217,74 +261,3 @@ class Options:
 # What the captioner is told when it is loaded.
 _SENT = ("max_side", "jpeg_quality", "detail", "captioner_price_in", "captioner_price_out")
 LOADED = tuple(setting.name for setting in fields(Settings) if setting.name != "device")
-
-
-class Drafter(Protocol):
-    """Who drafts, wherever the model runs: what the second room needs of it."""
-
-    always: tuple[str, ...]  # settings that a draft depends on,
-    telling: tuple[str, ...]  # and those that do so where they are not the default
-    workers: int  # batches at once
-    server: llm.Options | None  # the one that is asked, and what it costs
-
-    @property
-    def notice(self) -> str:
-        """What to tell the user about the model, if it is not the one they named."""
-        ...
-
-    @property
-    def in_words(self) -> bool:
-        """It follows instructions, rather than tasks; known once prepared."""
-        ...
-
-    @property
-    def model(self) -> object:
-        """For fingerprints: known without asking anyone."""
-        ...
-
-    @property
-    def origin(self) -> str:
-        """The model that really drafts; known once prepared."""
-        ...
-
-    def batch_size(self, wished: int) -> int:
-        """Pictures in a batch, 0 if no number is wished; known once prepared."""
-        ...
-
-    def wording(self, policy: Policy, wish: Wish) -> object | None:
-        """What the default prompt is made of, told without asking anyone; None if nothing can be
-        told."""
-        ...
-
-    def prompt(self, policy: Policy, wish: Wish) -> str:
-        """What is asked by default. Raises Fatal for what the model cannot be asked."""
-        ...
-
-    def prepare(self) -> Mapping[str, Any]:
-        """Raises Fatal if the model cannot be had; what that cost. Loads no weights."""
-        ...
-
-    def load(self) -> object:
-        """What takes long before the first batch. Raises Fatal if the model cannot be loaded."""
-        ...
-
-    def request(self, media: Path, background: str, asked: Asked) -> Any:
-        """A picture and what is asked about it. Raises Unusable for one that cannot be read,
-        Unavailable for one that cannot be now, Fatal if the model cannot be loaded."""
-        ...
-
-    def again(self, request: Any, asked: Asked) -> Any:
-        """The same picture, and what is asked about it now."""
-        ...
-
-    def check(self, request: Any) -> None:
-        """Raises Fatal if no picture would do with the prompt of this one."""
-        ...
-
-    def __call__(self, requests: Sequence[Any], attempt: Attempt) -> list[Answer]:
-        """One answer each, in order. Raises MemoryError for too large a batch."""
-        ...
-
-    def close(self) -> None:
-        """Lets go of models and connections."""
-        ...

@@ -1,4 +1,4 @@
-"""The second room: a captioner drafts what it sees in each picture."""
+"""The second room: a captioner drafts what it sees in each picture or video."""
 
 from __future__ import annotations
 
@@ -6,34 +6,42 @@ import functools
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import fields
-from functools import cached_property
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from stages import llm
 from stages.asking import Asked, Asking, InOneStep
-from stages.captioners import Answer, Attempt
+from stages.captioners import Answer, Attempt, Shown
 from stages.colour import hexadecimal
-from stages.drafter import Drafter
 from stages.drafter import Options as Options
+from stages.drafting import Drafter
 from stages.extras import missing
-from stages.sample import Caption, Fatal, Problem, Sample, fingerprint
-from stages.text import not_a_caption
+from stages.frames import joined
+from stages.kinds import is_video
+from stages.reel import Sampling
+from stages.sample import Caption, Fatal, Problem, Sample, Unusable, fingerprint
+from stages.text import not_a_caption, whole
 
 _WHITE = "#ffffff"
 
 
 class Generate:
-    """Images to drafts."""
+    """Images and videos to drafts."""
 
     output = "generated"
 
     def __init__(
-        self, options: Options, asking: Asking, drafter: Drafter, content: Callable[[Path], str]
+        self,
+        options: Options,
+        asking: Asking,
+        drafter: Drafter,
+        content: Callable[[Path], str],
+        merged: bool = True,
     ) -> None:
         """`drafter` is that of `options`, perhaps shared; `content` is a digest of a media file's
-        bytes."""
+        bytes; `merged`: a language model makes the caption of the draft."""
+        self._merged = merged
         self._options = options
         self._asking = asking
         self._drafter = drafter
@@ -48,10 +56,13 @@ class Generate:
     def key(self, sample: Sample) -> str:
         media = fingerprint(media=self._content(sample.media))
         own = fingerprint(**self._asking.own(sample))
-        return " ".join((media, self._same(missing(sample.media)), own)).rstrip()
+        return " ".join((media, self._of_all(sample.media), own)).rstrip()
 
     def settings(self, media: Path) -> str:
-        return f"{self._same(missing(media))} {self._asking.by_file}"
+        return f"{self._of_all(media)} {self._asking.by_file}"
+
+    def _of_all(self, media: Path) -> str:
+        return self._same(missing(media), is_video(media))
 
     @property
     def notice(self) -> str:
@@ -65,14 +76,14 @@ class Generate:
 
     def question(self, sample: Sample) -> str:
         """The text that is asked about a sample."""
-        asked = self._asking.of(sample, lambda: self._default)
+        asked = self._asked(sample, self.server is not None and is_video(sample.media))
         return f"{asked.system}\n{asked.prompt}"
 
     def prepare(self) -> None:
         """Raises Fatal if the model cannot be had, no captioner takes it, or the prompt is none."""
         self.spent.update(self._drafter.prepare())
         if self._asking.by_default:
-            _ = self._default
+            self._default(False)
         if self._asking.one_step and not self._drafter.in_words:
             raise Fatal(
                 f"--no_merge: {self._drafter.origin} takes tasks, no instructions; name a captioner"
@@ -85,10 +96,11 @@ class Generate:
     def __call__(self, batch: Sequence[Sample]) -> Sequence[Caption]:
         """Raises Unusable for an image that cannot be read, Unavailable for one that cannot be now,
         MemoryError for too large a batch."""
-        asked = [self._asking.of(sample, lambda: self._default) for sample in batch]
+        opened = [self._open(sample) for sample in batch]
+        parts = [(batch[place], one) for place, several in enumerate(opened) for one in several]
+        asked = [self._put(sample, shown) for sample, shown in parts]
         requests = [
-            self._drafter.request(sample.media, self._background, one)
-            for sample, one in zip(batch, asked, strict=True)
+            self._drafter.request(shown, one) for (_, shown), one in zip(parts, asked, strict=True)
         ]
         if not self._checked:  # a prompt that no picture would do with is told at once
             first = requests[0]
@@ -101,12 +113,33 @@ class Generate:
         if isinstance(self._asking, InOneStep):
             problems = self._mended(self._asking, batch, asked, requests, answers)
         else:
+            answers = _by_file(opened, answers)
             problems = [_problems(answer) for answer in answers]
         origin = self._drafter.origin
         return [
             Caption(answer.text, origin, answer.finish, told)
             for answer, told in zip(answers, problems, strict=True)
         ]
+
+    def _open(self, sample: Sample) -> list[Shown]:
+        shown = self._drafter.open(sample.media, self._background, self._options.sampling)
+        if len(shown) > 1 and not self._merged:
+            raise Unusable(
+                f"{self._drafter.origin} looks at single frames of a video, so their drafts have "
+                "to be merged: --no_merge is for captioners that see it as a whole"
+            )
+        return shown
+
+    def _put(self, sample: Sample, shown: Shown) -> Asked:
+        """What is asked about what is shown."""
+        asked = self._asked(sample, shown.video)
+        if shown.pictures < 2:
+            return asked
+        frames = self._asking.policy.frames(shown.seconds)
+        return replace(asked, prompt=f"{asked.prompt}\n\n{frames}")
+
+    def _asked(self, sample: Sample, video: bool) -> Asked:
+        return self._asking.of(sample, lambda: self._default(video), video)
 
     def load(self) -> None:
         """Raises Fatal if the model cannot be loaded."""
@@ -191,27 +224,48 @@ class Generate:
             )
         return answers
 
-    def _settings(self, extra: str) -> str:
-        """What all keys have in common, but for the `extra` that a file waits for: it is tried
-        when that has come."""
+    def _settings(self, extra: str, video: bool) -> str:
+        """What the keys of all pictures or all videos have in common, but for the `extra` that a
+        file waits for: it is tried when that has come."""
         drafter = self._drafter
         told = {name: getattr(self._options, name) for name in drafter.telling}
         default = {one.name: one.default for one in fields(Options)}
         told["background"], default["background"] = self._background, _WHITE
         told["extra"], default["extra"] = extra, ""
-        wording = functools.partial(drafter.wording, self._asking.policy, self._options.wish)
+        if video:
+            told["sampling"], default["sampling"] = self._options.sampling, Sampling()
+        policy = self._asking.policy_of(video)
+        wording = functools.partial(drafter.wording, policy, self._options.wish)
         return fingerprint(
             model=drafter.model,
             settings=(
                 *(getattr(self._options, name) for name in drafter.always),
                 *((name, value) for name, value in told.items() if value != default[name]),
             ),
-            **self._asking.same(wording),
+            **self._asking.same(wording, video),
         )
 
-    @cached_property
-    def _default(self) -> str:
-        return self._drafter.prompt(self._asking.policy, self._options.wish)
+    def _default(self, video: bool) -> str:
+        return self._drafter.prompt(self._asking.policy_of(video), self._options.wish)
+
+
+def _by_file(opened: Sequence[Sequence[Shown]], answers: Sequence[Answer]) -> list[Answer]:
+    """One draft for each file, of a video's frames together."""
+    left = iter(answers)
+    return [
+        _joined(several, [next(left) for _ in several]) if len(several) > 1 else next(left)
+        for several in opened
+    ]
+
+
+def _joined(frames: Sequence[Shown], answers: Sequence[Answer]) -> Answer:
+    """Those of a video's frames as one, without those that are no drafts."""
+    told = [
+        (shown.seconds[0], whole(answer.text, answer.finish))
+        for shown, answer in zip(frames, answers, strict=True)
+        if not _lost(answer)
+    ]
+    return Answer(joined(told), "stop") if told else answers[0]
 
 
 def _lost(answer: Answer) -> Problem | None:

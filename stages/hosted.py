@@ -10,13 +10,24 @@ from typing import Any
 
 from stages import llm
 from stages.asking import Asked
-from stages.captioners import Answer, Attempt, Hosted, Message
+from stages.captioners import Answer, Attempt, Hosted, Message, Shown
 from stages.drafter import Options
 from stages.joy import Wish
-from stages.media import open_image
-from stages.picture import encoded
+from stages.kinds import is_video
+from stages.media import open_image, reach
+from stages.picture import Film, encoded
 from stages.policy import Policy
+from stages.reel import Sampling
+from stages.video import FEW, SEVERAL, open_video, read_reel
 
+_SENT = (8, 16)  # frames of a video in one question: each is paid for
+_KINDS = {
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".mov": "video/quicktime",
+    ".avi": "video/x-msvideo",
+    ".mkv": "video/x-matroska",
+}
 # Pictures opened at once: more threads than that wait for answers, and decoded ones are large.
 _OPENING = threading.BoundedSemaphore(4)
 
@@ -76,11 +87,35 @@ class Served:
     def batch_size(self, wished: int) -> int:
         return 1
 
-    def request(self, media: Path, background: str, asked: Asked) -> Message:
+    def open(self, media: Path, background: str, sampling: Sampling) -> list[Shown]:
         side, quality = self._options.max_side, self._options.jpeg_quality
         with _OPENING:
+            if is_video(media):
+                return self._video(media, sampling)
             picture = encoded(open_image(media, (side, side), background), side, quality)
-        return Message(asked, (picture,))
+            return [Shown((picture,))]
+
+    def _video(self, media: Path, sampling: Sampling) -> list[Shown]:
+        kind, size = _KINDS[media.suffix.lower()], reach(media).st_size
+        if self._captioner.takes(kind, size):
+            reel = read_reel(media, sampling)  # what is no video must not be paid for
+            rate = sampling.rate(reel.seconds, *SEVERAL)
+            end = None if reel.whole else reel.seconds
+            return [Shown(Film(media, kind, size, rate, 0.0, end), video=True, pictures=0)]
+        most = self._captioner.most_pictures
+        least, best = (min(_SENT[0], most), min(_SENT[1], most)) if most > 1 else FEW
+        frames = open_video(media, sampling, least, best, most if most > 1 else 0)
+        side, quality = self._options.max_side, self._options.jpeg_quality
+        pictures = tuple(encoded(frame.image, side, quality) for frame in frames)
+        times = tuple(frame.seconds for frame in frames)
+        if most > 1 and len(frames) > 1:
+            return [Shown(pictures, times, video=True, pictures=len(pictures))]
+        return [Shown((one,), (at,)) for one, at in zip(pictures, times, strict=True)]
+
+    def request(self, shown: Shown, asked: Asked) -> Message:
+        if isinstance(shown.given, Film):
+            return Message(asked, film=shown.given)
+        return Message(asked, shown.given)
 
     def again(self, request: Message, asked: Asked) -> Message:
         return replace(request, said=asked)

@@ -110,7 +110,8 @@ def in_words(policy: Policy, wish: Wish) -> str:
     """The default prompt of models that are asked in words: by the wish if there is one, else what
     captions of the LoRA type tell and leave out. Raises Fatal, status 2, for what none takes."""
     if wish:
-        return builder().prompt(wish, "Descriptive", "any", FOR_TRAINING)
+        text = builder().prompt(wish, "Descriptive", "any", FOR_TRAINING)
+        return text.replace("image", "video") if policy.video else text
     return policy.draft()
 
 

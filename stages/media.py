@@ -19,18 +19,12 @@ from PIL import Image, UnidentifiedImageError
 
 from stages import extras
 from stages.colour import to_rgb
-from stages.contents import HEAD, what_it_holds
+from stages.contents import HEAD, image_name, what_it_holds
+from stages.kinds import kind_of
 from stages.sample import Unavailable, Unusable
 
 log = logging.getLogger(__name__)
 
-# By extension, as the older tools and the trainers do; Pillow's own table holds .pdf and .mpg.
-IMAGES = frozenset(
-    {
-        *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".avif", ".gif", ".tif", ".tiff"),
-        *(".heic", ".heif", ".jxl"),
-    }
-)
 # What is opened, whatever the name: Pillow would start Ghostscript for a drawing named .png.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
@@ -46,18 +40,19 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def reach(path: Path) -> os.stat_result:
-    """The state of a file that may be an image. Raises Unavailable, with a reason, where there is
-    none that could be read: a pipe would be waited for, a device never ends."""
+    """The state of a file that may be an image or a video. Raises Unavailable, with a reason, where
+    there is none that could be read: a pipe would be waited for, a device never ends."""
     try:
         status = os.stat(path)
     except OSError as error:
         raise unreachable(path, error) from None
+    a_kind = {"image": "an image", "video": "a video"}[kind_of(path)]
     for is_one, what in (
-        (stat.S_ISDIR, "a folder with an image's name"),
-        (stat.S_ISFIFO, "a named pipe, not an image file"),
-        (stat.S_ISSOCK, "a socket, not an image file"),
-        (stat.S_ISCHR, "a device, not an image file"),
-        (stat.S_ISBLK, "a device, not an image file"),
+        (stat.S_ISDIR, f"a folder with {a_kind}'s name"),
+        (stat.S_ISFIFO, f"a named pipe, not {a_kind} file"),
+        (stat.S_ISSOCK, f"a socket, not {a_kind} file"),
+        (stat.S_ISCHR, f"a device, not {a_kind} file"),
+        (stat.S_ISBLK, f"a device, not {a_kind} file"),
     ):
         if is_one(status.st_mode):
             raise Unavailable(f"this is {what}")
@@ -69,9 +64,10 @@ def unreachable(path: Path, error: OSError) -> Unavailable:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         if os.path.islink(path):
             return Unavailable(f"this is a link to {os.readlink(path)}, and nothing is there")
-        return Unavailable("the image file is gone")
+        return Unavailable(f"the {kind_of(path)} file is gone")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return Unavailable("no permission to read the image file: allow it, then run again")
+        what = kind_of(path)
+        return Unavailable(f"no permission to read the {what} file: allow it, then run again")
     if error.errno == errno.ELOOP:
         return Unavailable("this is a link that leads back to itself")
     if error.errno == errno.ENAMETOOLONG:
@@ -262,30 +258,8 @@ def _why(error: Exception, head: bytes) -> str:
             return f"the file is cut off: {_AGAIN}"
         plain = 0 < len(said) < 80 and "(" not in said  # else it is for programmers
         return f"the image is damaged{f' ({said})' if plain else ''}: {_AGAIN}"
-    name = _name(head)
+    name = image_name(head)
     if name:
         return f"the {name} is damaged, or of a kind that is not read: {_AGAIN}, or save it as PNG"
     held = what_it_holds(head)
     return f"it holds {held}" if held else "not an image, or of a kind that is not read"
-
-
-def _name(head: bytes) -> str:
-    """The format whose signature the file has, "" if it is none that we read."""
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
-        return "AVIF"
-    if head[:4] == b"RIFF":
-        return "WebP" if head[8:12] == b"WEBP" else ""
-    names = (name for sign, name in _SIGNATURES.items() if head.startswith(sign))
-    return next(names, extras.people_say(extras.format_of(head)))
-
-
-_SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"II+\x00": "TIFF",
-    b"MM\x00+": "TIFF",
-}

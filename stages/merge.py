@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from stages.judge import Verdict, judge
+from stages.kinds import is_video
 from stages.llm import Chat, Conversation, Options, Reply, TooLong
 from stages.policy import Options as PolicyOptions
 from stages.policy import Policy
@@ -32,6 +33,7 @@ class _Texts:
 
     manual: str
     draft: str
+    video: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +68,24 @@ class Merge:
 
     def key(self, sample: Sample) -> str:
         texts = fingerprint(manual=_text(sample.manual), draft=_text(sample.generated))
-        return f"{texts} {self._settings}"
+        return f"{texts} {self.settings(sample.media)}"
 
     def settings(self, media: Path) -> str:
-        return self._settings
+        return self._of_videos if is_video(media) else self._of_pictures
 
     @cached_property
-    def _settings(self) -> str:
+    def _of_pictures(self) -> str:
+        return self._settings(self._policy)
+
+    @cached_property
+    def _of_videos(self) -> str:
+        return self._settings(self._policy.for_videos)
+
+    def _settings(self, policy: Policy) -> str:
         """What all keys have in common; told once."""
         return fingerprint(
             anchor=self._anchor,
-            prompt=(self._policy.wording, self._system),
+            prompt=(policy.wording, self._system),
             model=self._chat.name,
             settings=(
                 *(self.options.merge_temperature, self.options.max_tokens),
@@ -195,10 +204,11 @@ class Merge:
             lost = sample.generated.problems if sample.generated else ()
             why = f" ({lost[0].message})" if lost else ""
             raise Unusable(f"nothing to merge: no manual caption and no usable draft{why}")
-        return _Texts(manual, draft)
+        return _Texts(manual, draft, is_video(sample.media))
 
     def _messages(self, texts: _Texts) -> list[dict[str, str]]:
-        user = self._policy.user(self._anchor, texts.manual, texts.draft)
+        policy = self._policy.for_videos if texts.video else self._policy
+        user = policy.user(self._anchor, texts.manual, texts.draft)
         return [{"role": "system", "content": self._system}, {"role": "user", "content": user}]
 
     def _again(self, texts: _Texts, answer: _Answer, faults: Sequence[Problem]) -> Conversation:

@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from stages.frames import by_frames
 from stages.policy_tables import examples, omitted
 from stages.sample import Fatal, Problem
 from stages.template import render, unfenced
@@ -103,6 +104,12 @@ class Policy:
     folders: tuple[str, ...]
     encoder: str | int = ""  # that captions must fit, "" for none
     rules: tuple[str, ...] = ()  # a user's own
+    video: bool = False  # what is asked is asked about videos
+
+    @cached_property
+    def for_videos(self) -> Policy:
+        """The same of videos: it asks for what happens, in its order."""
+        return replace(self, video=True)
 
     @property
     def most_words(self) -> int:
@@ -138,7 +145,7 @@ class Policy:
     def user(self, anchor: str, manual: str, draft: str) -> str:
         """One file's texts, fenced as data; an empty text has no fence."""
         texts = {"manual": unfenced(manual), "draft": unfenced(draft)}
-        return render(self.lora_type, self.folders, "user", policy=self, anchor=anchor, **texts)
+        return self._file("user", anchor, by_frames(texts["draft"]), **texts)
 
     def look(self, anchor: str) -> str:
         """The instructions of a model that is shown the picture and writes the caption itself."""
@@ -146,8 +153,12 @@ class Policy:
 
     def show(self, anchor: str, manual: str) -> str:
         """What such a model is told of one file, fenced as data."""
-        texts = {"manual": unfenced(manual), "draft": ""}
-        return render(self.lora_type, self.folders, "show", policy=self, anchor=anchor, **texts)
+        return self._file("show", anchor, manual=unfenced(manual), draft="")
+
+    def frames(self, seconds: Sequence[float]) -> str:
+        """What is said besides where a video is shown as pictures of those times."""
+        times = ", ".join(f"{one:.1f}" for one in seconds)
+        return render("frames", self.folders, "frames", seconds=seconds, times=times)
 
     def draft(self) -> str:
         """What a vision model is asked that takes a question in words."""
@@ -168,8 +179,13 @@ class Policy:
         return (
             self.system("{anchor}")
             + self.user("{anchor}", "{manual}", "{draft}")
+            + (self.user("{anchor}", "{manual}", "0.0 s: {draft}") if self.video else "")
             + self.repair("{anchor}", broken, True)
         )
+
+    def _file(self, message: str, anchor: str, frames: bool = False, **texts: str) -> str:
+        values = {"policy": self, "anchor": anchor, "frames": frames, **texts}
+        return render(self.lora_type, self.folders, message, **values)
 
     def with_rules(self, text: str) -> Policy:
         """With a user's own rules in the prompt, one a line."""

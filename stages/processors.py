@@ -1,15 +1,19 @@
-"""The processor of a vision-language model, for pictures alone.
+"""The processor of a vision-language model: pictures by Pillow, videos where that can be.
 
-Many models also take videos, and transformers wants torchvision for those. Nothing here shows a
-model a video, so that part is left out where torchvision is not at hand.
+Many models also take videos, and transformers wants torchvision for those. Where torchvision is not
+at hand that part is left out: such a model is shown the frames as pictures.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import logging
 from typing import Any
 
 from stages.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
 
 
 def load_processor(checkpoint: Checkpoint) -> Any:
@@ -23,7 +27,7 @@ def load_processor(checkpoint: Checkpoint) -> Any:
     except (ImportError, ValueError):
         kind = _kind(checkpoint)
         if kind is not None and "video_processor" in inspect.signature(kind.__init__).parameters:
-            return _for_pictures(kind, checkpoint)
+            return _in_parts(kind, checkpoint)
     # Some image processors know torchvision alone.
     return AutoProcessor.from_pretrained(checkpoint.source, **checkpoint.arguments)
 
@@ -37,17 +41,18 @@ def _kind(checkpoint: Checkpoint) -> Any:
     return getattr(transformers, name, None) if name else None
 
 
-def _for_pictures(kind: Any, checkpoint: Checkpoint) -> Any:
-    """A processor of that class with nothing in the place of its part for videos."""
+def _in_parts(kind: Any, checkpoint: Checkpoint) -> Any:
+    """A processor of that class, with nothing in the place of a part for videos that cannot be
+    loaded. The pictures' backend cannot be named for all parts: videos have none of Pillow."""
     from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoTokenizer
 
-    class ForPictures(kind):  # type: ignore[misc]
+    class WithoutVideos(kind):  # type: ignore[misc]
         def check_argument_for_proper_class(self, name: str, part: Any) -> Any:
             if part is None and "video" in name:
                 return None
             return super().check_argument_for_proper_class(name, part)
 
-    ForPictures.__name__ = kind.__name__  # by which transformers looks some things up
+    WithoutVideos.__name__ = kind.__name__  # by which transformers looks some things up
     source, arguments = checkpoint.source, checkpoint.arguments
     settings, _ = kind.get_processor_dict(source, revision=checkpoint.revision)
     parts: dict[str, Any] = {}
@@ -59,7 +64,25 @@ def _for_pictures(kind: Any, checkpoint: Checkpoint) -> Any:
         elif name == "feature_extractor":
             parts[name] = AutoFeatureExtractor.from_pretrained(source, **arguments)
         elif name == "video_processor":
-            parts[name] = None
+            parts[name] = _video_processor(checkpoint)
         elif name in settings:
             parts[name] = settings[name]
-    return ForPictures(**parts)
+    lacks = "video_processor" in parts and parts["video_processor"] is None
+    return WithoutVideos(**parts) if lacks else kind(**parts)
+
+
+def _video_processor(checkpoint: Checkpoint) -> Any:
+    """The part for videos, None where it cannot be loaded."""
+    if importlib.util.find_spec("torchvision") is None:
+        return None
+    from transformers import AutoVideoProcessor
+
+    try:
+        return AutoVideoProcessor.from_pretrained(checkpoint.source, **checkpoint.arguments)
+    except Exception as error:  # a torchvision for another torch fails as it likes
+        log.info("videos are shown to %s as pictures: %s", checkpoint.source, _line(error))
+        return None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

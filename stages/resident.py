@@ -20,6 +20,7 @@ from stages.captioners import (
     Family,
     Request,
     Settings,
+    Shown,
     family_of,
     known_family,
     stand_in,
@@ -27,9 +28,12 @@ from stages.captioners import (
 from stages.checkpoint import Checkpoint, free_memory
 from stages.drafter import DEFAULT, LOADED, Options
 from stages.joy import Wish
+from stages.kinds import is_video
 from stages.media import open_image
 from stages.policy import Policy
+from stages.reel import Sampling
 from stages.sample import Fatal
+from stages.video import FEW, SEVERAL, open_video
 
 _READY = 4  # batches that are kept ready at most
 # Images per batch. A GPU that cannot hold 16 halves the batch by itself.
@@ -57,6 +61,7 @@ class Resident:
         # through with a batch sooner than one core has decoded another.
         self.workers = 1 + max(1, min(_READY, cores - 1))
         self._captioner: Captioner | None = None
+        self._most = 1  # frames at once
         self._loading = threading.Lock()
 
     @property
@@ -103,11 +108,25 @@ class Resident:
         return {}
 
     def batch_size(self, wished: int) -> int:
-        return wished or BATCH_SIZES.get(self._device().partition(":")[0], 4)
+        self._most = wished or BATCH_SIZES.get(self._device().partition(":")[0], 4)
+        return self._most
 
-    def request(self, media: Path, background: str, asked: Asked) -> Request:
-        image = open_image(media, self.load().size, background)
-        return Request(image, _in_one(asked))
+    def open(self, media: Path, background: str, sampling: Sampling) -> list[Shown]:
+        captioner = self.load()
+        if not is_video(media):
+            return [Shown(open_image(media, captioner.size, background))]
+        frames = open_video(media, sampling, *(SEVERAL if captioner.together else FEW))
+        if captioner.together and len(frames) > 1:
+            images = tuple(frame.image for frame in frames)
+            times = tuple(frame.seconds for frame in frames)
+            shown_as = 0 if captioner.films else len(images)
+            return [Shown(images, times, video=True, pictures=shown_as)]
+        return [Shown(frame.image, (frame.seconds,)) for frame in frames]
+
+    def request(self, shown: Shown, asked: Asked) -> Request:
+        if shown.video:
+            return Request(shown.given[0], _in_one(asked), shown.given, shown.seconds)
+        return Request(shown.given, _in_one(asked), seconds=shown.seconds)
 
     def again(self, request: Request, asked: Asked) -> Request:
         return replace(request, prompt=_in_one(asked))
@@ -118,7 +137,24 @@ class Resident:
             captioner.check(request.prompt)
 
     def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
-        return self.load()(requests, attempt)
+        if not any(request.seconds for request in requests):
+            return self.load()(requests, attempt)
+        return self._in_turns(requests, attempt)
+
+    def _in_turns(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
+        """A video weighs as much as a batch of pictures, by itself or by its frames."""
+        answers: list[Answer] = []
+        while len(answers) < len(requests):
+            left = requests[len(answers) :]
+            alone = next((at for at, one in enumerate(left) if one.frames), len(left))
+            few = left[: min(max(alone, 1), self._most)]
+            try:
+                answers += self.load()(few, attempt)
+            except MemoryError:
+                if len(few) == 1:
+                    raise
+                self._most = max(1, len(few) // 2)
+        return answers
 
     def close(self) -> None:
         """Gives the memory back. A batch under way may fail."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages.media import IMAGES
+from stages.kinds import MEDIA
 from stages.sample import Fatal
 
 
@@ -73,7 +73,7 @@ def _sort(
             continue
         dot = name.rfind(".")  # not by os.path, which takes as long as all else here
         extension = name[dot:].lower() if dot > 0 else ""
-        if extension in IMAGES:
+        if extension in MEDIA:
             found.media.append(entry.path)
         elif extension not in captions:
             found.others[f"{extension or 'extensionless'} files"] += 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import logging
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 from PIL import Image
@@ -73,25 +75,51 @@ class VisionLanguageModel:
             return size["width"], size["height"]
         return None
 
+    @property
+    def watches(self) -> bool:
+        """True if models of its kind were made for videos: they understand several frames."""
+        return "video_processor" in inspect.signature(type(self.processor).__init__).parameters
+
+    @cached_property
+    def films(self) -> bool:
+        """True if it can be shown a video as such: transformers wants torchvision for that, and
+        the chat template must know how."""
+        if getattr(self.processor, "video_processor", None) is None:
+            return False
+        blank = Image.new("RGB", (64, 64))
+        try:
+            self._templated([Request(blank, "", (blank,) * 4, (0.0, 0.5, 1.0, 1.5))], True)
+        except Exception as error:  # templates and processors raise whatever they like
+            log.info("videos are shown to this model as pictures: %s", error)
+            return False
+        return True
+
     def plain(self, prompt: str) -> str:
         """A prompt without the model's own marks: a caption that holds "<image>" would show it one
         picture too many."""
         return self._marks.sub("", prompt) if self._marks else prompt
 
     def conversations(self, requests: Sequence[Request]) -> Any:
-        """Each request as a user's turn of one picture and one text, by the model's own chat
+        """Each request as a user's turn of what is shown and one text, by the model's own chat
         template; the processor's output."""
+        return self._templated(requests, self.films and any(one.frames for one in requests))
+
+    def _templated(self, requests: Sequence[Request], films: bool) -> Any:
         conversations = [
-            [{"role": "user", "content": [_shown(one.image), _said(self.plain(one.prompt))]}]
+            [{"role": "user", "content": [*_shown(one, films), _said(self.plain(one.prompt))]}]
             for one in requests
         ]
+        videos = [_metadata(one.seconds) for one in requests if films and one.frames]
+        how: dict[str, Any] = {"padding": True}
+        if videos:
+            how |= {"video_metadata": videos, "do_sample_frames": False}
         return self.processor.apply_chat_template(
             conversations,
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            processor_kwargs={"padding": True},
+            processor_kwargs=how,
         )
 
     def check(self, prompt: str) -> None:
@@ -180,8 +208,25 @@ class VisionLanguageModel:
         self.model.generation_config.cache_implementation = "static"
 
 
-def _shown(image: Image.Image) -> dict[str, Any]:
-    return {"type": "image", "image": image}
+def _shown(request: Request, films: bool) -> list[dict[str, Any]]:
+    if films and request.frames:
+        return [{"type": "video", "video": list(request.frames)}]
+    return [{"type": "image", "image": one} for one in request.frames or (request.image,)]
+
+
+def _metadata(seconds: Sequence[float]) -> dict[str, Any]:
+    """What transformers is told of frames that were taken out of a video already: as if it had so
+    many in each second that each time has a number of its own."""
+    fps = 1000.0
+    numbers = [round(one * fps) for one in seconds]
+    step = numbers[-1] / (len(numbers) - 1)
+    total = round(numbers[-1] + step)
+    return {
+        "total_num_frames": total,
+        "fps": fps,
+        "duration": total / fps,
+        "frames_indices": numbers,
+    }
 
 
 def _said(prompt: str) -> dict[str, Any]:

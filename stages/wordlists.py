@@ -51,6 +51,7 @@ class Words:
     many_people: frozenset[str]
     framing: frozenset[str]
     function: frozenset[str]
+    motions: frozenset[str]
     carriers: frozenset[str]
     names_too: frozenset[str]
     traits: Mapping[str, Trait]

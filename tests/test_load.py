@@ -23,15 +23,19 @@ def planned(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[str]
     ]
 
 
-def test_pictures_are_found_by_extension_in_any_case_and_sorted(
+def test_pictures_and_videos_are_found_by_extension_in_any_case_and_sorted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [
         *("a.PNG", "b.Jpg", "c.JPEG", "d.webp", "e.BMP", "f.avif", "g.GIF"),
         *("h.Tif", "i.TIFF", "j.jfif", "sub/deeper/h.png", "z.png"),
     ]
+    videos = ["v.mp4", "v2.WebM", "v3.MOV", "w.avi", "x.mkv"]
     draw_scenes(tmp_path, names)
-    for other in ("notes.md", "clip.mp4", "i.psd", "j.png.bak", "png", "k.txt"):
+    for video in videos:
+        write(tmp_path / video, "of one")
+    names = sorted((*names, *videos))
+    for other in ("notes.md", "clip.mpg", "i.psd", "j.png.bak", "png", "k.txt"):
         write(tmp_path / other, "not a picture")
     assert planned(capsys, "--dataset_dir", tmp_path) == names
 
@@ -141,8 +145,12 @@ def test_a_folder_without_pictures_is_refused_and_what_is_there_is_told(
     line = refusal(capsys, "--dataset_dir", folder)
     assert str(folder) in line
     assert "nothing at all" in line
+    write(folder / "notes.md", b"")
+    assert "1 .md" in refusal(capsys, "--dataset_dir", folder)
     write(folder / "clip.mp4", b"")
-    assert "1 .mp4" in refusal(capsys, "--dataset_dir", folder)
+    line = refusal(capsys, "--dataset_dir", folder, "--only", "images")
+    assert "no images" in line
+    assert "1 .mp4" in line
     assert not (folder / ".enhance").exists()
 
 

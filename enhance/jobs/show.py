@@ -19,8 +19,8 @@ from enhance.records import Kept, Record
 from stages import policy
 from stages.clean import Clean
 from stages.dataset import Layout, Options
+from stages.kinds import MEDIA
 from stages.load import load, read
-from stages.media import IMAGES
 from stages.sample import Caption, Fatal, Problem
 from stages.text import CleanOptions, check, not_a_caption
 from stages.text.encoding import decode, unreadable
@@ -30,16 +30,16 @@ from stages.text.file import check_file
 def main(argv: Sequence[str]) -> int:
     """0, or Fatal with status 2 if the file is not part of a dataset."""
     parser = Parser(prog="enhance show", description=__doc__)
-    parser.add_argument("file", metavar="FILE", help="an image of a captioned dataset")
+    parser.add_argument("file", metavar="FILE", help="an image or video of a captioned dataset")
     parser.add_argument("--sidecar_dir", default="", metavar="DIR", help="as in the run")
     parser.add_argument("--output_dir", default="", metavar="DIR", help="as in the run")
     parser.add_argument("--caption_extension", default=".txt", help="as in the run")
     wanted = parser.parse_args(argv)
     media = Path(os.path.abspath(Path(wanted.file).expanduser()))
     if media.suffix.lower() == wanted.caption_extension.lower():
-        raise Fatal(f"{media} is a caption: name its picture", 2)
-    if not media.is_file() or media.suffix.lower() not in IMAGES:
-        raise Fatal(f"{media}: there is no such image", 2)
+        raise Fatal(f"{media} is a caption: name its picture or video", 2)
+    if not media.is_file() or media.suffix.lower() not in MEDIA:
+        raise Fatal(f"{media}: there is no such image or video", 2)
     layout = Layout.of(
         Options(
             dataset_dir=str(_dataset_of(media)),

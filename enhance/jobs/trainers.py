@@ -16,11 +16,10 @@ from pathlib import Path
 
 from enhance.jobs.work import number
 from stages.dataset import Layout, Survey
-from stages.media import IMAGES
+from stages.kinds import IMAGES, MEDIA, VIDEOS, is_video
 from stages.sample import Problem
 from stages.text.corpus import Finding
 
-_VIDEOS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
 _COMMON = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _DROPPED = 4  # parts of a stem that sd-scripts leaves out where a longer one has no caption
 
@@ -38,6 +37,7 @@ class Trainer:
     consequences: Mapping[str, str]  # of a problem, by label: what follows "the trainer"
     subfolders: bool  # looks into them unless told otherwise
     images: frozenset[str] = IMAGES  # the extensions that it looks for
+    videos: frozenset[str] = VIDEOS
     plugins: frozenset[str] = frozenset()  # those it looks for where Pillow was taught them
     token_limit: str = "t5"
     fills: re.Pattern[str] | None = None  # places in a caption that it fills with the trigger
@@ -65,7 +65,13 @@ class Trainer:
             yield ".", _trainer(message, blocking=True)
         for path in survey.media:
             extension = os.path.splitext(path)[1].lower()
-            if extension not in self.images:
+            if is_video(path):
+                if extension not in self.videos:
+                    known = ", ".join(sorted(self.videos))
+                    save = f"save it as one of {known}" if known else "it trains on none"
+                    message = f"{self.name} does not see {extension} videos: {save}"
+                    yield layout.name(path), _trainer(message)
+            elif extension not in self.images:
                 lack = " without a plugin of Pillow" if extension in self.plugins else ""
                 message = f"{self.name} does not see {extension} files{lack}: save it as PNG"
                 yield layout.name(path), _trainer(message)
@@ -75,7 +81,7 @@ class Trainer:
                 if folder:
                     message = (
                         f"{self.name} does not look into subfolders unless its settings name or "
-                        f"allow them: {number(count, 'picture')}"
+                        f"allow them: {number(count, 'file')}"
                     )
                     yield f"{folder}/", _trainer(message)
         yield from self.looks(survey, layout)
@@ -148,12 +154,10 @@ def _diffusion_pipe(survey: Survey, layout: Layout) -> Told:
             kind = path.suffix.lower()
             if path.name == "captions.json":
                 message = "diffusion-pipe reads this in place of every .txt beside it"
-            elif kind in _NO_MEDIA or (kind in IMAGES and not _hidden(path)) or not path.is_file():
+            elif kind in _NO_MEDIA or (kind in MEDIA and not _hidden(path)) or not path.is_file():
                 continue
             elif kind == ".tar":
                 message = "diffusion-pipe opens this as a dataset"
-            elif kind in _VIDEOS and not _hidden(path):
-                continue
             else:
                 message = "diffusion-pipe takes this for a picture or video, and stops or warns"
             yield layout.name(path), _trainer(message, path.name == "captions.json")
@@ -163,7 +167,7 @@ def _resource_forks(survey: Survey) -> Iterator[Path]:
     return (
         path
         for path in survey.hidden
-        if path.name.startswith("._") and path.suffix.lower() in IMAGES
+        if path.name.startswith("._") and path.suffix.lower() in MEDIA
     )
 
 
@@ -173,7 +177,7 @@ def _hidden(path: Path) -> bool:
 
 def _pictures(folder: Path) -> int:
     return sum(
-        os.path.splitext(name)[1].lower() in IMAGES
+        os.path.splitext(name)[1].lower() in MEDIA
         for _, _, names in os.walk(folder)
         for name in names
     )
@@ -199,6 +203,7 @@ TRAINERS = {
             },
             subfolders=False,
             images=_COMMON | {".bmp"},
+            videos=frozenset(),
             plugins=frozenset({".avif", ".jxl"}),
             token_limit="clip",
             shortens=True,
@@ -210,7 +215,7 @@ TRAINERS = {
             consequences={
                 "not_utf8": _STOPS,
                 "multiline": "takes all lines as one caption, line breaks and all (#834)",
-                "missing_caption": "drops the picture in silence",
+                "missing_caption": "drops the picture in silence, and stops where it is a video",
                 "stem_collision": "keeps one cache for both",
             },
             subfolders=False,

@@ -20,6 +20,7 @@ from stages.answer import Attempt as Attempt
 from stages.answer import Message as Message
 from stages.answer import Request as Request
 from stages.answer import Settings as Settings
+from stages.answer import Shown as Shown
 from stages.checkpoint import Checkpoint
 from stages.joy import Wish
 from stages.policy import Policy
@@ -53,6 +54,8 @@ class Captioner(Protocol):
 
     # (width, height) in pixels that the model looks at, at least; None: the whole picture.
     size: tuple[int, int] | None
+    together: bool  # it takes the frames of a video in one question, not each by itself;
+    films: bool  # and as a video, not as pictures
 
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         """Loads the model. Raises Fatal if it cannot be."""

@@ -46,6 +46,8 @@ def prompt(policy: Policy, wish: Wish) -> str:
 class Captioner:
     """Batches of images to drafts, on one device."""
 
+    together = films = False
+
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         config = checkpoint.config()
         if getattr(config.vision_config, "dim_embed", None) or hasattr(config, "auto_map"):

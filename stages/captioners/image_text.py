@@ -42,10 +42,14 @@ class Captioner:
                 "take an instruction-tuned one"
             )
         self.size = self._model.size or (LONGEST_SIDE, LONGEST_SIDE)
+        self.together, self.films = self._model.watches, self._model.films
         self.check = self._model.check
 
     def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
-        fitted = [replace(request, image=_fitted(request.image)) for request in requests]
+        fitted = [
+            request if request.frames else replace(request, image=_fitted(request.image))
+            for request in requests
+        ]
         return self._model.answers(self._model.conversations(fitted), attempt)
 
 

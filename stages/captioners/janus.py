@@ -28,6 +28,8 @@ IN_WORDS = True
 class Captioner:
     """Batches of images to drafts, on one device."""
 
+    together = films = False
+
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         self._model = VisionLanguageModel(checkpoint, settings)
         self.size = self._model.size

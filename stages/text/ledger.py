@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from stages.frames import by_frames, without_times
 from stages.policy import Policy
 from stages.text.excused import excused, own_words
 from stages.text.said import Said, read
 from stages.text.stems import Kind, synonyms
+from stages.wordlists import read_words
 
 _TOGETHER = re.compile(r"[\w\s'’-]*")  # what may stand between two words of one claim
 
@@ -67,8 +70,11 @@ class Ledger:
 
 def account(merged: str, manual: str, draft: str, anchor: str, policy: Policy) -> Ledger:
     """The ledger of one merge. Time is linear in the texts."""
-    caption, person, model = read(merged, manual, draft, anchor)
-    sources = _sources(caption, person, model, anchor, policy)
+    frames = by_frames(draft)
+    told = without_times(draft) if frames else draft
+    caption, person, model = read(merged, manual, told, anchor)
+    between = _motions() if frames else frozenset()
+    sources = _sources(caption, person, model, anchor, policy, between)
     made_up = caption.told([place for place, name in enumerate(sources) if name == "neither"])
     for place in {place for place, name in enumerate(sources) if name == "neither"} - {*made_up}:
         sources[place] = ""  # a single letter of grammar
@@ -82,8 +88,22 @@ def account(merged: str, manual: str, draft: str, anchor: str, policy: Policy) -
     )
 
 
-def _sources(caption: Said, person: Said, model: Said, anchor: str, policy: Policy) -> list[str]:
-    """The source of each word, "" for those that claim nothing."""
+@lru_cache(maxsize=1)
+def _motions() -> frozenset[str]:
+    """Keys of what happens between frames, which no draft of single frames can tell."""
+    return frozenset(known.key for word in read_words().motions for known in Said(word).meanings)
+
+
+def _sources(
+    caption: Said,
+    person: Said,
+    model: Said,
+    anchor: str,
+    policy: Policy,
+    between: frozenset[str],
+) -> list[str]:
+    """The source of each word, "" for those that claim nothing. `between` are the keys of words
+    that may follow from the draft's frames."""
     own = own_words(anchor, policy)
     asked = synonyms().asked.get(policy.insert, ())
     # What a person wrote in another language may say any of it: that is no invention.
@@ -102,7 +122,7 @@ def _sources(caption: Said, person: Said, model: Said, anchor: str, policy: Poli
                 key in person.says or person.covers(caption, place),
                 key in model.says or model.covers(caption, place),
             )
-            if not named and (kind == Kind.STRUCTURE or key in asked):
+            if not named and (kind == Kind.STRUCTURE or key in asked or key in between):
                 named = "policy"
             if key in own:
                 named = "anchor"

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
+from stages.frames import time_of
 from stages.policy import Policy
 from stages.sample import Problem
 from stages.text.peel import LONGEST
@@ -145,6 +146,10 @@ def no_caption(
     echo = asked[0].strip() if asked else _echo(text, policy)
     if echo:
         return Problem("prompt_echo", True, echo, "the prompt came back")
+    timed = time_of(text) if policy else ""
+    if timed:
+        message = "the frames of the video came back one by one"
+        return Problem("prompt_echo", True, timed, message)
     if _ASKS.match(folded) or all(one.endswith(("?", "？")) for one in sentences(text)):
         return Problem("question", True, text if len(text) < 200 else "", "a question back")
     absent = _absent(anchor).search(folded) if _NEGATION.search(folded) else None

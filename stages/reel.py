@@ -1,0 +1,142 @@
+"""When the frames of a video are shown, and which are looked at. Nothing is decoded here."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stages.sample import Unusable
+
+_FPS = 2.0  # frames of a second, unless the user wishes others
+_FASTEST = 24.0  # that any model reads
+# Seconds, and share of the whole, that may lack at the end of a whole file.
+_CUT = (0.4, 0.03)
+AGAIN = "copy or download it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which frames of a video are looked at, as the user wishes; 0: as the captioner does best."""
+
+    frames: int = 0
+    fps: float = 0.0
+    source_fps: float = 0.0
+    target_fps: float = 0.0
+    target_frames: int = 0
+
+    def end(self, times: Sequence[float]) -> int:
+        """How many of the frames, shown at those seconds, a trainer takes that starts with the
+        first one.
+
+        A trainer that is told the speed of its source counts frames (musubi-tuner's `source_fps`);
+        one that is not takes them by the clock, or as they are.
+        """
+        if not self.target_frames:
+            return len(times)
+        speed = self.target_fps or self.source_fps
+        if self.source_fps or not speed:
+            taken = self.target_frames * (self.source_fps / speed if speed else 1.0)
+            return min(len(times), max(1, math.ceil(taken)))
+        return max(1, bisect.bisect_left(times, times[0] + self.target_frames / speed - 1e-6))
+
+    def count(self, seconds: float, least: int, most: int) -> int:
+        """How many frames of a span are looked at."""
+        if self.frames:
+            return self.frames
+        wanted = math.ceil((self.fps or _FPS) * seconds)
+        return max(1, wanted) if self.fps else min(max(wanted, least), most)
+
+    def rate(self, seconds: float, least: int, most: int) -> float:
+        """Frames of each second, for a service that takes them out of the video itself."""
+        if self.fps:
+            return min(self.fps, _FASTEST)
+        return min(self.count(seconds, least, most) / max(seconds, 0.1), _FASTEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Reel:
+    """What the packets of a stream tell of its frames, in the order in which they are shown."""
+
+    times: array[float]  # seconds after the first
+    seconds: float  # for which they are shown
+    stamps: array[int]  # the same in ticks; empty if the packets do not tell
+    keys: array[int]  # those from which decoding can start
+    whole: bool = True  # all that there are
+
+    @classmethod
+    def read(cls, container: Any, stream: Any) -> Reel:
+        """Raises Unusable if there are none, or the file breaks off."""
+        stamps, keys, last = array("q"), array("q"), 0.0
+        count, steps = 0, 0
+        for packet in container.demux():
+            if packet.pts is not None and packet.time_base:
+                last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream_index != stream.index or not packet.size:
+                continue
+            count += 1
+            steps += packet.duration or 0
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None:
+                stamps.append(stamp)
+                if packet.is_keyframe:
+                    keys.append(stamp)
+        if not count:
+            raise Unusable(f"there is not one frame in it: {AGAIN}")
+        _check_whole(container, stream, count, last)
+        stamps, keys = array("q", sorted(stamps)), array("q", sorted(keys))
+        base, rate = float(stream.time_base), float(stream.average_rate or stream.base_rate or 25)
+        if len(stamps) == count and (count == 1 or stamps[-1] > stamps[0]):
+            times = array("d", ((stamp - stamps[0]) * base for stamp in stamps))
+            step = steps * base / count or times[-1] / max(count - 1, 1) or 1 / rate
+            return cls(times, times[-1] + step, stamps, keys)
+        # Without times, or all the same: by their number, as players do.
+        times = array("d", (number / rate for number in range(count)))
+        return cls(times, count / rate, array("q"), array("q"))
+
+    def taken(self, sampling: Sampling) -> Reel:
+        """The part of it that a trainer takes."""
+        end = sampling.end(self.times)
+        if end >= len(self.times):
+            return self
+        return Reel(self.times[:end], self.times[end], self.stamps[:end], self.keys, False)
+
+    def evenly(self, count: int) -> list[int]:
+        """The places of `count` different frames, evenly by time, the first and the last among
+        them; of one alone that of the middle. Fewer where frames are shown for long."""
+        times = self.times
+        if count == 1:
+            return [self._nearest((times[0] + times[-1]) / 2)]
+        step = (times[-1] - times[0]) / (count - 1)
+        places = {self._nearest(times[0] + number * step) for number in range(count)}
+        return sorted(places | {0, len(times) - 1})
+
+    def key_before(self, stamp: int) -> int | None:
+        """From where a frame can be decoded."""
+        place = bisect.bisect_right(self.keys, stamp) - 1
+        return self.keys[place] if place >= 0 else None
+
+    def _nearest(self, wanted: float) -> int:
+        after = min(bisect.bisect_left(self.times, wanted), len(self.times) - 1)
+        before = max(after - 1, 0)
+        nearer = wanted - self.times[before] <= self.times[after] - wanted
+        return before if nearer else after
+
+
+def _check_whole(container: Any, stream: Any, count: int, last: float) -> None:
+    """Raises Unusable for a file that tells of more than is in it. `last` is when the last packet
+    of any stream ends, in seconds."""
+    import av
+
+    start = max(0.0, (container.start_time or 0) / av.time_base)
+    told = (container.duration or 0) / av.time_base
+    lacks = told - (last - start)
+    short = lacks > max(_CUT[0], _CUT[1] * told)
+    if short or stream.frames > count + 1:
+        there = f"{count} of {stream.frames} frames"
+        if short:
+            there = f"{max(0.0, last - start):.1f} of {told:.1f} s"
+        raise Unusable(f"the file is cut off ({there} are there): {AGAIN}")
