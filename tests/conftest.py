@@ -21,7 +21,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tiny models are faster so, 
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine reaches a test: its variables, its .env, its hub cache."""
     for name in list(os.environ):
-        if name.startswith(("ENHANCE_", "OPENAI_", "CAPTIONER_", "GETCAP_", "ACCELERATE_")):
+        if name.startswith(
+            ("ENHANCE_", "OPENAI_", "CAPTIONER_", "GEMINI_", "GOOGLE_", "GETCAP_", "ACCELERATE_")
+        ):
             monkeypatch.delenv(name)
     work = tmp_path / "cwd"
     work.mkdir()

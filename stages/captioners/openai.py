@@ -7,7 +7,6 @@ for what fails (`stages/chat`).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,11 +17,12 @@ from stages.chat.host import Host
 from stages.chat.place import Role
 from stages.chat.purse import Purse
 from stages.chat.server import Server
+from stages.chat.shown import looked
 from stages.joy import Wish, in_words
 from stages.llm import Conversation, Manner, Options, Reply, TooLong
 from stages.picture import Picture
 from stages.policy import Policy
-from stages.sight import QUESTION, Sight, uncounted
+from stages.sight import QUESTION, Sight
 from stages.text.reject import LIMIT_REASONS
 
 TYPES: frozenset[str] = frozenset()  # a server tells no types
@@ -85,7 +85,12 @@ class Captioner:
 
     def prepare(self) -> Mapping[str, Any]:
         self._server.find()
-        return self._look()
+
+        def trial(picture: bool) -> Reply | None:
+            talk = self._shown if picture else [{"role": "user", "content": QUESTION}]
+            return self._server.probe(talk)
+
+        return looked(self._sight, trial, self._server)
 
     def __call__(self, message: Message, attempt: Attempt) -> Answer:
         conversation = self._conversation(message)
@@ -125,6 +130,9 @@ class Captioner:
         given = self._server.manner.temperature
         return max(given or 0.0, _WARM) if attempt.otherwise else given
 
+    def let_go(self, message: Message) -> None:
+        """Each request holds all that it shows."""
+
     def close(self) -> None:
         self._server.close()
 
@@ -139,33 +147,6 @@ class Captioner:
             talk.append({"role": "assistant", "content": said.answer})
             talk.append({"role": "user", "content": said.reply})
         return talk
-
-    def _look(self) -> Mapping[str, Any]:
-        """Shows it a drawn picture. Raises Fatal if it is sure that the model sees none."""
-        spent = Counter[str]()
-        reply = self._server.probe(self._shown)
-        if reply is None:
-            return spent
-        spent.update(self._server.options.spent(reply))
-        if self._sight.seen(reply.text):
-            return spent
-        alone = self._server.probe([{"role": "user", "content": QUESTION}])
-        if alone is not None:
-            spent.update(self._server.options.spent(alone))
-        said = " ".join(reply.text.split())[:80]
-        answered = f"of a picture that is all {self._sight.colour} {self.origin} says {said!r}"
-        host = self._server.host
-        if alone is not None and uncounted(reply.prompt_tokens, alone.prompt_tokens):
-            counted = "and the picture adds nothing to the tokens that were counted"
-            if said:
-                raise host.fatal(
-                    f"{answered}, {counted}: pictures do not reach this model; name one that sees "
-                    f"with {host.role.model}"
-                )
-            host.tell("blind", f"{answered}, {counted}: does it see? Look at the first drafts")
-        elif said:
-            host.tell("blind", f"{answered}: does it see? Look at the first drafts")
-        return spent
 
 
 def answer(reply: Reply, prices: Options) -> Answer:

@@ -1,0 +1,1 @@
+"""Google's Gemini API, by its own SDK: pictures and whole videos."""
