@@ -84,13 +84,8 @@ class Captioner:
         return prompt(policy, wish, model)
 
     def prepare(self) -> Mapping[str, Any]:
-        self._server.find()
-
-        def trial(picture: bool) -> Reply | None:
-            talk = self._shown if picture else [{"role": "user", "content": QUESTION}]
-            return self._server.probe(talk)
-
-        return looked(self._sight, trial, self._server)
+        self.find()
+        return self.look()
 
     def __call__(self, message: Message, attempt: Attempt) -> Answer:
         conversation = self._conversation(message)
@@ -124,7 +119,12 @@ class Captioner:
     def look(self) -> Mapping[str, Any]:
         """Looks whether the model sees; what it cost. Raises Fatal if it is sure that it does not,
         or for a key or a model that does not work."""
-        return self._look()
+
+        def trial(picture: bool) -> Reply | None:
+            talk = self._shown if picture else [{"role": "user", "content": QUESTION}]
+            return self._server.probe(talk)
+
+        return looked(self._sight, trial, self._server)
 
     def _warmth(self, attempt: Attempt) -> float | None:
         given = self._server.manner.temperature

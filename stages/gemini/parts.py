@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LETTERS = 4  # a token
 _PICTURE = 1200  # tokens, where no answer has told: 258 for each tile of a large one
 _FRAME = 258  # of a video, at most
-_UNTOLD = 60.0  # seconds of a video whose end is not told
+_UNTOLD = 32  # frames of a video whose end is not told
 _FASTEST, _SLOWEST = 24.0, 0.05  # frames a second
 
 
@@ -57,17 +57,20 @@ class Weights:
     """How much a message weighs; what a picture weighs is learned from the answers."""
 
     def __init__(self) -> None:
-        self._picture = 0
+        self._picture = self._film = 0
 
     def tokens(self, message: Message) -> int:
         seen = len(message.pictures) * (self._picture or _PICTURE)
-        return _texts(message) + seen + _frames(message.film) * _FRAME
+        film = self._film or _frames(message.film) * _FRAME
+        return _texts(message) + seen + (film if message.film else 0)
 
     def learn(self, message: Message, prompt_tokens: int) -> None:
-        """The heaviest picture is what the next one may weigh."""
-        if message.pictures and not message.film and prompt_tokens:
-            told = (prompt_tokens - _texts(message)) // len(message.pictures)
-            self._picture = max(self._picture, told, 1)
+        """The heaviest picture, or video, is what the next one may weigh."""
+        told = max(prompt_tokens - _texts(message), 0)
+        if told and message.film:
+            self._film = max(self._film, told)
+        elif told and message.pictures:
+            self._picture = max(self._picture, told // len(message.pictures), 1)
 
 
 def _texts(message: Message) -> int:
@@ -79,5 +82,6 @@ def _texts(message: Message) -> int:
 def _frames(film: Film | None) -> int:
     if film is None:
         return 0
-    end = film.end if film.end is not None else film.start + _UNTOLD
-    return int(max(end - film.start, 1.0) * film.fps) + 1
+    if film.end is None:
+        return _UNTOLD
+    return int(max(film.end - film.start, 1.0) * film.fps) + 1
