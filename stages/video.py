@@ -48,10 +48,11 @@ def open_video(
     Raises Unusable with a reason if the file holds no readable video, Unavailable if it cannot be
     read now.
     """
+    reel = read_reel(path, sampling)
+    count = min(len(reel.times), sampling.count(reel.seconds, least, most), bound or MOST)
+    wanted = reel.evenly(count)
+    # Opened anew: where packets have no times nothing leads back to the first.
     with _opened(path) as (container, stream):
-        reel = Reel.read(container, stream).taken(sampling)
-        count = min(len(reel.times), sampling.count(reel.seconds, least, most), bound or MOST)
-        wanted = reel.evenly(count)
         pictures = _decoded(container, stream, reel, wanted)
     times = (round(reel.times[place], 3) for place in wanted)
     return [Frame(*one) for one in zip(pictures, times, strict=True)]
@@ -86,6 +87,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
         # By its demuxer: a playlist named .mp4 would have other files and addresses opened.
         with av.open(str(path), format=demuxer, metadata_errors="replace") as container:
+            if cut and not container.streams.video:
+                raise Unusable(f"the file is cut off: {AGAIN}")
             stream = _film(container)
             stream.thread_type = "AUTO"
             yield container, stream
@@ -156,7 +159,6 @@ def _film(container: Any) -> Any:
 
 def _decoded(container: Any, stream: Any, reel: Reel, wanted: list[int]) -> list[Image.Image]:
     """The frames of those places. Raises Unusable if one of them cannot be decoded."""
-    container.seek(0)
     if not reel.stamps:
         return _by_number(container, stream, wanted)
     pictures: list[Image.Image] = []

@@ -34,6 +34,13 @@ def bytes_of(body: dict[str, Any]) -> bytes | None:
     return None
 
 
+def pictures_of(body: dict[str, Any]) -> list[Image.Image]:
+    """All pictures of a request, in their order."""
+    parts = [part for part in body["messages"][-1]["content"] if isinstance(part, dict)]
+    uris = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+    return [Image.open(io.BytesIO(base64.b64decode(uri.split(";base64,")[1]))) for uri in uris]
+
+
 def picture_of(body: dict[str, Any]) -> Image.Image:
     data = bytes_of(body)
     assert data is not None
