@@ -43,8 +43,6 @@ def told(scene: Scene) -> str:
 
 
 FRAME = re.compile(r"s: The image shows (.*?)(?: on a grey background)?\.$", re.MULTILINE)
-    r"^[\d. to]+ s: The image shows (.*?)(?: on a grey background)?\.$", re.MULTILINE
-)
 
 
 def fuse(_: int, body: dict[str, Any]) -> Answer:
