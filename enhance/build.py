@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
-from enhance.cache import Cache
+from enhance.cache import FOLDER, Cache
 from enhance.concepts import Concept, Concepts
 from enhance.config import Config
 from enhance.disk import Writer
@@ -42,7 +42,7 @@ def build(
     store = Cache(layout, journal, writer, clean, config.cache.overwrite)
     until = config.run.until
 
-    servers = Servers(config, concepts.all, ranks)
+    servers = Servers(config, concepts.all, ranks, layout.root / FOLDER)
 
     @cache
     def drafting(

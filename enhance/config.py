@@ -19,7 +19,7 @@ import yaml
 
 from enhance import aliases, cache, console
 from enhance.flags import DEFAULTS, JOB_SECTIONS, SECTIONS, RunOptions, parser, spell
-from stages import dataset, generate, llm, policy
+from stages import batched, dataset, generate, llm, policy
 from stages.captioners import HOSTED
 from stages.sample import Fatal
 
@@ -57,6 +57,7 @@ class Config:
     load: dataset.Options
     policy: policy.Options
     generate: generate.Options
+    batch: batched.Options
     merge: llm.Options
     cache: cache.Options
     run: RunOptions

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from stages import llm
+from stages.batched import Halved
 from stages.generate import Generate
 from stages.llm import Conversation
 from stages.merge import Merge
@@ -132,8 +133,11 @@ class _Drafts:
         self._letters = 0
         self._price_in = self._price_out = 0.0  # of a token each for all files together
         self._most = 0.0
+        self._terms = ""  # what is paid of the prices
 
     def add(self, text: str, server: llm.Options) -> None:
+        if isinstance(server, Halved):
+            self._terms = "half of "
         self.count += 1
         self._letters += len(text)
         self._price_in += server.cost(1, 0)
@@ -164,7 +168,7 @@ class _Drafts:
     def _money(self, cost: float) -> str:
         stops = self._most and cost > self._most
         without = "" if self._before else ", without the pictures"
-        return f"costs about {cost:.3g} by the prices given{without}" + (
+        return f"costs about {cost:.3g} by {self._terms}the prices given{without}" + (
             f"; --max_cost {self._most:g} stops before" if stops else ""
         )
 

@@ -15,7 +15,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NoReturn
 
 from enhance import __version__, cache, console
-from stages import dataset, generate, llm, policy
+from stages import batched, dataset, generate, llm, policy
 from stages.sample import Fatal
 
 
@@ -53,6 +53,7 @@ SECTIONS: dict[str, type[Any]] = {
     "load": dataset.Options,
     "policy": policy.Options,
     "generate": generate.Options,
+    "batch": batched.Options,
     "merge": llm.Options,
     "cache": cache.Options,
     "run": RunOptions,

@@ -14,8 +14,10 @@ from typing import Any
 from enhance.concepts import Concept
 from enhance.config import CAPTIONER_KEY, Config, Secret
 from enhance.ranks import Ranks
+from enhance.submitted import Submitted
 from stages import generate, llm
-from stages.captioners import HOSTED, Hosted, family_named
+from stages.batched import Batched
+from stages.captioners import HOSTED, Hosted, family_named, openai
 from stages.chat.address import OPENAI, is_local, server_address
 from stages.chat.gate import Gate
 from stages.chat.model import ChatModel
@@ -31,8 +33,11 @@ from stages.sample import Fatal
 class Servers:
     """What drafts and merges, wherever it runs. Nothing is loaded, nobody is asked."""
 
-    def __init__(self, config: Config, concepts: Iterable[Concept], ranks: Ranks) -> None:
-        """All processes share the ceilings and the money."""
+    def __init__(
+        self, config: Config, concepts: Iterable[Concept], ranks: Ranks, folder: Path
+    ) -> None:
+        """All processes share the ceilings and the money; what was handed in at servers is noted in
+        `folder`."""
         self._config = config
         self._ranks = ranks
         self._used = [options for concept in concepts for options in self._asked(concept)]
@@ -40,6 +45,8 @@ class Servers:
         if most and self._used and not any(one.price_in or one.price_out for one in self._used):
             raise Fatal("--max_cost: say what tokens cost, --price_in and --price_out", 2)
         self._purse = Purse(most / ranks.world, most)
+        anew = not {"generated", "all"}.isdisjoint(config.cache.overwrite)
+        self._submitted = Submitted(folder, ranks.rank, ranks.launch, anew)
         self._drafters: dict[object, Drafter] = {}
         self.gate = cache(self._gate)
 
@@ -54,6 +61,9 @@ class Servers:
 
     def drafter(self, options: generate.Options, merge: llm.Options) -> Drafter:
         """What drafts. Concepts whose settings allow it share one."""
+        in_batches = self._config.batch.batch_api
+        if in_batches and options.hosted != "openai":
+            raise Fatal("--batch_api is for --captioner openai", 2)
         if not options.hosted:
             if options.captioner_base_url:
                 wrong = f"--captioner {options.captioner} runs in this process"
@@ -65,7 +75,12 @@ class Servers:
         asked = self._drafting(options, merge)
         place = (options.of_server, asked)
         if place not in self._drafters:
-            self._drafters[place] = Served(options, asked, self._captioner(options, asked))
+            captioner = self._captioner(options, asked)
+            if in_batches and isinstance(captioner, openai.Captioner):
+                batch, memory, purse = self._config.batch, self._submitted, self._purse
+                self._drafters[place] = Batched(options, batch, asked, captioner, memory, purse)
+            else:
+                self._drafters[place] = Served(options, asked, captioner)
         return self._drafters[place]
 
     def _captioner(self, options: generate.Options, asked: llm.Options) -> Hosted:
