@@ -46,7 +46,7 @@ class Writer:
             temporary.unlink(missing_ok=True)
             raise
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def sweep(self, folders: list[Path]) -> None:
         """Removes temporary files that a killed launch left behind. Call with the lock held."""
@@ -78,7 +78,8 @@ def _replace(temporary: Path, path: Path) -> None:
             time.sleep(0.02 * 2**attempt)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """That a file is there survives a power cut too."""
     if os.name == "nt":  # folders cannot be opened there
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -25,6 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from enhance.disk import sync_folder
+from stages.sample import Fatal
+
 
 @dataclass(slots=True)
 class Sent:
@@ -176,11 +179,15 @@ class Submitted:
                 del self._by_id[name]
 
     def _append(self, line: Mapping[str, Any], durable: bool = False) -> None:
-        if self._file is None:
-            self._open()
-        self._file.write(json.dumps(line, separators=(",", ":")).encode("ascii") + b"\n")
-        if durable:
-            os.fsync(self._file.fileno())
+        """Raises Fatal if it cannot be written: then nothing may be sent."""
+        try:
+            if self._file is None:
+                self._open()
+            self._file.write(json.dumps(line, separators=(",", ":")).encode("ascii") + b"\n")
+            if durable:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise Fatal(f"cannot write {self._path}: {error.strerror}") from None
 
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -190,6 +197,8 @@ class Submitted:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # killed within a line
                     self._file.write(b"\n")
+        else:
+            sync_folder(self._folder)
 
 
 def _of(path: Path) -> Iterable[dict[str, Any]]:

@@ -154,6 +154,9 @@ class Batched(Served):
     def _sent(self, requests: Sequence[Later]) -> list[str]:
         """The ids of requests, all of which are answered or under way, or will not be in this run.
         Raises what the first picture does that cannot be opened, once the others are sent."""
+        known = [self._ids.get(request, "") for request in requests]
+        if all(name and self._waiting.knows(name) for name in known):
+            return known  # as when the flow comes back with a part of them
         ids: list[str] = []
         broken: Exception | None = None
         with self._sending, _Shard(self._waiting) as shard, ThreadPoolExecutor(_OPENED) as pool:

@@ -152,21 +152,20 @@ def test_a_run_that_does_not_wait_sends_all_and_the_same_command_collects_it(
     assert once(batches)
 
 
-def test_a_run_that_waits_long_enough_ends_and_keeps_what_was_answered(
+def test_a_run_that_has_waited_long_enough_ends_and_keeps_what_was_answered(
     pictures: Path, batches: BatchServer
 ) -> None:
-    first = threading.Event()
+    def hold_others() -> None:
+        batches.held = True
 
-    def one_only() -> None:
-        batches.held = batches.held or first.is_set()
-        first.set()
-
-    batches.at["fetch"] = one_only
-    batches.at["create"] = lambda: setattr(batches, "held", True)
-    done = draft(batches, pictures, "--batch_wait", 1)
-    assert "1 batch of 5 pictures is under way" in done.stderr
+    batches.at["fetch"] = hold_others  # once the first of three has ended
+    done = draft(batches, pictures, "--batch_size", 2, "--batch_wait", 2)
+    assert "under way" in done.stderr
+    kept = drafts(pictures)
+    assert 0 < len(kept) < 5
+    del batches.at["fetch"]
     batches.held = False
-    draft(batches, pictures)
+    draft(batches, pictures, "--batch_size", 2)
     assert drafts(pictures) == DRAFTS
     assert once(batches)
 
@@ -280,6 +279,55 @@ def test_a_batch_of_a_dead_run_is_found_behind_pages_of_others(
     assert drafts(pictures) == DRAFTS
     assert once(batches)
     assert file.id in batches.files
+
+
+def test_answers_that_lie_elsewhere_are_fetched_there_without_the_key(
+    pictures: Path, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAPTIONER_API_KEY", "sk-of-the-captioner")
+    with BatchServer() as elsewhere:
+
+        def move() -> Answer:
+            (file,) = (one for one in batches.files.values() if one.purpose == "batch_output")
+            elsewhere.files[file.id] = file
+            where = f"{elsewhere.url}/files/{file.id}/content"
+            return Answer(status=302, headers={"location": where})
+
+        batches.at["fetch"] = move
+        draft(batches, pictures)
+        assert elsewhere.keys == {""}
+    assert drafts(pictures) == DRAFTS
+    assert batches.keys == {"sk-of-the-captioner"}
+
+
+def test_answers_that_the_server_has_forgotten_are_told_and_asked_for_by_the_next_run(
+    pictures: Path, batches: BatchServer
+) -> None:
+    batches.held = True
+    draft(batches, pictures, "--batch_wait", 0)
+    batches.held = False
+    (batch,) = batches.batches.values()
+    while batch.status != "completed":
+        batches.step(batch)
+    del batches.files[batch.output or ""]
+    done = draft(batches, pictures)
+    assert f"the answers of batch {batch.id} are gone" in done.stderr
+    assert len(failed(pictures)) == 5
+    draft(batches, pictures)
+    assert drafts(pictures) == DRAFTS
+
+
+def test_a_line_that_a_kill_cut_off_does_no_harm(pictures: Path, batches: BatchServer) -> None:
+    batches.held = True
+    draft(batches, pictures, "--batch_size", 2, "--batch_wait", 0)
+    with open(pictures / ".enhance" / "batches.0.jsonl", "ab") as file:
+        file.write(b'{"tag":"0123456789","run":"0","addr')
+    batches.held = False
+    paint(pictures / "grey.png", "grey")
+    draft(batches, pictures, "--batch_size", 2)
+    draft(batches, pictures, "--batch_size", 2)
+    assert drafts(pictures) == {**DRAFTS, "grey": "a grey wall in a wide shot"}
+    assert once(batches, 6)
 
 
 def failing(colour: str, answer: Answer) -> Any:

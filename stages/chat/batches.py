@@ -71,7 +71,7 @@ class Batches:
         found: dict[str, str] = {}
         oldest = min(tags.values(), default=0.0) - _SKEW
         for batch in self._listed():
-            if batch.created < oldest or len(found) == len(tags):
+            if 0 < batch.created < oldest or len(found) == len(tags):
                 break
             if batch.tag in tags:
                 found[batch.tag] = batch.id

@@ -151,7 +151,9 @@ class Waiting:
         while waiting := self._under_way(ids):
             for batch in waiting:
                 with batch.turn:
-                    if not batch.ended and time.monotonic() >= batch.due:
+                    # One look is due to each, even where nothing is waited for.
+                    due = 0.0 if self.late else time.monotonic()
+                    if not batch.ended and batch.due <= due:
                         self._look(batch)
             if not (waiting := self._under_way(ids)):
                 return

@@ -118,19 +118,16 @@ class Wire:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, headers, bytes(body))
 
-    def _request(
-        self, method: str, path: str, data: Any, seconds: float, headers: Any = None
-    ) -> Any:
-        """Within the loop's thread."""
+    def _request(self, method: str, path: str, data: Any, seconds: float, **more: Any) -> Any:
+        """Within the loop's thread. Answers from elsewhere are not followed, unless asked for."""
         import aiohttp
 
         if self._session is None:
             self._session = self._open()
         limit = aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT, seconds))
         url = f"{self._address}/{path}" if not path.startswith("/") else self._above(path)
-        return self._session.request(
-            method, url, data=data, timeout=limit, allow_redirects=False, headers=headers
-        )
+        more = {"allow_redirects": False, **more}
+        return self._session.request(method, url, data=data, timeout=limit, **more)
 
     def _above(self, path: str) -> str:
         scheme, _, rest = self._address.partition("://")
