@@ -9,30 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from stages import drafter, llm
 from stages.asking import Asked
-from stages.captioners import Answer, Attempt
+from stages.captioners import Answer, Attempt, Message, Shown
 from stages.captioners.openai import Captioner, answer
 from stages.chat.batches import ENDPOINT, Batches
-from stages.chat.freight import write
 from stages.chat.purse import Purse
+from stages.chat.shard import MOST, Line, Shard
 from stages.chat.waiting import Memory, Waiting
 from stages.hosted import Served
+from stages.kinds import is_video
 from stages.llm import Reply
+from stages.reel import Sampling
 from stages.sample import Unavailable, Unusable
 
 SIZE = 300  # pictures of a batch
-# Of one file of requests, by the API; and bytes, of which a few are kept back.
-_MOST, _BYTES = 50_000, 195_000_000
 _WORKERS = 64  # batches that are waited for at once
 _OPENED = 4  # pictures at once
 _AGAIN = 8  # requests at once that are asked again
@@ -72,22 +71,15 @@ class Halved(llm.Options):
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """A picture that is opened when it is sent."""
+    """What is opened when it is sent."""
 
     media: Path
     background: str
-    asked: Asked
+    sampling: Sampling
+    part: int = 0  # of what the file is shown as
+    broken: Unusable | Unavailable | None = None  # why it cannot be opened
+    asked: Asked = field(default_factory=lambda: Asked(""))
     alone: bool = False  # asked at once, in no batch
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A request as it goes into a file of requests."""
-
-    name: str
-    line: bytes
-    tokens: int
-    answer: int
 
 
 class Batched(Served):
@@ -115,6 +107,7 @@ class Batched(Served):
         self._sees = False
         self._turn = threading.Lock()
         self._ids: dict[Later, str] = {}
+        self._shown: dict[Later, list[Shown]] = {}  # videos, without their frames
         self._alone: dict[str, Answer | RuntimeError] = {}  # what was asked again
         self._told: set[str] = set()  # whose cost is counted
         self._owed = Counter[str]()  # what was asked for no picture
@@ -128,10 +121,27 @@ class Batched(Served):
         return {}
 
     def batch_size(self, wished: int) -> int:
-        return min(wished or SIZE, _MOST)
+        return min(wished or SIZE, MOST)
 
-    def request(self, media: Path, background: str, asked: Asked) -> Any:
-        return Later(media, background, asked)
+    def open(self, media: Path, background: str, sampling: Sampling) -> list[Shown]:
+        later = Later(media, background, sampling)
+        if not is_video(media):
+            return [Shown(later)]
+        if later not in self._shown:  # when its frames are shown is asked for before it is sent
+            try:
+                several = super().open(media, background, sampling)
+            except (Unusable, Unavailable) as error:
+                several = [Shown(replace(later, broken=error.with_traceback(None)))]
+            else:
+                several = [
+                    replace(one, given=replace(later, part=part))
+                    for part, one in enumerate(several)
+                ]
+            self._shown[later] = several
+        return self._shown[later]
+
+    def request(self, shown: Shown, asked: Asked) -> Any:
+        return replace(shown.given, asked=asked)
 
     def again(self, request: Any, asked: Asked) -> Any:
         return replace(request, asked=asked, alone=True)
@@ -159,7 +169,7 @@ class Batched(Served):
             return known  # as when the flow comes back with a part of them
         ids: list[str] = []
         broken: Exception | None = None
-        with self._sending, _Shard(self._waiting) as shard, ThreadPoolExecutor(_OPENED) as pool:
+        with self._sending, Shard(self._waiting) as shard, ThreadPoolExecutor(_OPENED) as pool:
             for start in range(0, len(requests), _OPENED):
                 for made in pool.map(self._made, requests[start : start + _OPENED]):
                     if isinstance(made, Exception):
@@ -176,13 +186,13 @@ class Batched(Served):
             raise broken
         return ids
 
-    def _made(self, request: Later) -> _Made | str | Exception:
+    def _made(self, request: Later) -> Line | str | Exception:
         """The request, or only its id if it need not be sent, or what is wrong with the picture."""
         known = self._ids.get(request)
         if known is not None and self._waiting.knows(known):
             return known
         try:
-            message = super().request(request.media, request.background, request.asked)
+            message = self._message(request)
         except (Unusable, Unavailable) as error:
             return error
         name = self._id(self._one.body(message, _FIRST, learned=False))
@@ -192,7 +202,13 @@ class Batched(Served):
         self._look()
         body = self._one.body(message, _FIRST)
         line = {"custom_id": name, "method": "POST", "url": ENDPOINT, "body": body}
-        return _Made(name, json.dumps(line).encode() + b"\n", *self._one.weight(body))
+        return Line(name, json.dumps(line).encode() + b"\n", *self._one.weight(body))
+
+    def _message(self, request: Later) -> Message:
+        if request.broken is not None:
+            raise request.broken
+        shown = super().open(request.media, request.background, request.sampling)[request.part]
+        return super().request(shown, request.asked)
 
     def _id(self, body: Mapping[str, Any]) -> str:
         """The same whenever the same is asked: by that it is known what was paid for."""
@@ -221,6 +237,10 @@ class Batched(Served):
                 )
             else:
                 raise RuntimeError("not sent yet; the same command goes on from here")
+        for name in ids:
+            sent = self._memory.of(name)
+            if sent is not None and name in sent.given:  # an earlier run paid and told
+                self._told.add(name)
         self._memory.give(ids)
         answers = [answer(reply, self._prices) for reply in replies]
         return [self._counted(*one) for one in zip(ids, answers, strict=True)]
@@ -236,7 +256,7 @@ class Batched(Served):
         return [self._counted(name, one) for name, one in found if isinstance(one, Answer)]
 
     def _answer_alone(self, request: Later, attempt: Attempt) -> tuple[str, Answer | RuntimeError]:
-        message = super().request(request.media, request.background, request.asked)
+        message = self._message(request)
         name = self._id(self._one.body(message, attempt, learned=False))
         outcome = self._alone.get(name)
         if outcome is None and (told := self._memory.answer(name)) is not None:
@@ -259,41 +279,3 @@ class Batched(Served):
             self._told.add(name)
             owed, self._owed = self._owed, Counter()
         return replace(one, spent=owed + Counter(one.spent)) if owed else one
-
-
-class _Shard:
-    """Requests that are sent together, in a temporary file without a name: nothing is left of it,
-    however the process ends."""
-
-    def __init__(self, waiting: Waiting) -> None:
-        self._waiting = waiting
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        self._begin()
-
-    def __enter__(self) -> _Shard:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, made: _Made) -> None:
-        if made.name in self._ids:  # the same picture twice
-            return
-        if self._ids and (self._size + len(made.line) > _BYTES or len(self._ids) >= _MOST):
-            self.send()
-        write(self._file, made.line)
-        self._ids.add(made.name)
-        self._size += len(made.line)
-        self._tokens += made.tokens
-        self._answer += made.answer
-
-    def send(self) -> None:
-        if self._ids:
-            self._waiting.send(self._file, self._ids, self._tokens, self._answer)
-            self._begin()
-
-    def _begin(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self._ids: set[str] = set()
-        self._size = self._tokens = self._answer = 0
