@@ -57,6 +57,10 @@ class Message:
     film: Film | None = None  # or the video itself
 
 
+class Fewer(RuntimeError):
+    """It takes fewer pictures in one question, and knows how many by now: open the file anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """How it is asked: at first plainly, again with more room or by other settings."""

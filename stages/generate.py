@@ -12,7 +12,7 @@ from typing import Any
 
 from stages import llm
 from stages.asking import Asked, Asking, InOneStep
-from stages.captioners import Answer, Attempt, Shown
+from stages.captioners import Answer, Attempt, Fewer, Shown
 from stages.colour import hexadecimal
 from stages.drafter import Options as Options
 from stages.drafting import Drafter
@@ -108,7 +108,10 @@ class Generate:
                 first = self._drafter.again(first, Asked("Describe the picture."))
             self._drafter.check(first)
             self._checked = True
-        answers = self._answers(requests, Attempt())
+        try:
+            answers = self._answers(requests, Attempt())
+        except Fewer:
+            return self(batch)
         self._ask_again(requests, answers)
         if isinstance(self._asking, InOneStep):
             problems = self._mended(self._asking, batch, asked, requests, answers)

@@ -85,6 +85,7 @@ class VisionLanguageModel:
         """True if it can be shown a video as such: transformers wants torchvision for that, and
         the chat template must know how."""
         if getattr(self.processor, "video_processor", None) is None:
+            log.info("videos are shown to this model as pictures (torchvision is not at hand)")
             return False
         blank = Image.new("RGB", (64, 64))
         try:

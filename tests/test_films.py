@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import signal
@@ -248,6 +249,38 @@ def test_a_server_may_write_the_caption_of_a_video_in_one_step(tmp_path: Path) -
     assert finals(tmp_path)["a"] == "a figure in zwirbel before a red then green wall"
     assert "Write one caption of the whole video" in shown[8]
     assert "Write the caption of this picture." in shown[1]
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_server_that_takes_fewer_pictures_is_shown_fewer(tmp_path: Path, most: int) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        film(tmp_path / name, colours("red", "green"))
+
+    def few(_: Image.Image, body: dict[str, Any]) -> Answer:
+        if len(pictures_of(body)) > most:
+            said = f"At most {most} image(s) may be provided in one prompt."
+            return Answer(status=400, body=json.dumps({"error": {"message": said}}).encode())
+        return tell_colours(_, body)
+
+    with ChatServer(seeing(few)) as server:
+        arguments = on_server(tmp_path, server, "--until", "generated", "--concurrency", "1")
+        assert run_here(*arguments) == 0
+        shown = [len(pictures_of(body)) for body in drafts_of(server)]
+    told = draft_of(tmp_path / "b.mp4")
+    if most == 1:
+        assert shown == [8, *[1] * 8]
+        assert told.splitlines()[0].startswith("0.0 to 0.6 s: a wall in a wide shot turns red")
+    else:
+        assert shown == [8, 3, 3]
+        assert told == "a wall in a wide shot turns red then green"
+
+
+def test_joycaption_on_a_server_sees_one_frame_at_a_time(tmp_path: Path) -> None:
+    film(tmp_path / "a.mp4", colours("red", "green"))
+    with ChatServer(seeing(tell_colours), models=("llama-joycaption-beta",)) as server:
+        assert run_here(*on_server(tmp_path, server, "--until", "generated")) == 0
+        assert {len(pictures_of(body)) for body in drafts_of(server)} == {1}
+    assert draft_of(tmp_path / "a.mp4").startswith("0.0 to 0.6 s: ")
 
 
 def test_a_video_that_was_paid_for_is_not_asked_about_again_after_a_kill(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from stages.answer import Answer as Answer
 from stages.answer import Attempt as Attempt
+from stages.answer import Fewer as Fewer
 from stages.answer import Message as Message
 from stages.answer import Request as Request
 from stages.answer import Settings as Settings
@@ -54,8 +55,12 @@ class Captioner(Protocol):
 
     # (width, height) in pixels that the model looks at, at least; None: the whole picture.
     size: tuple[int, int] | None
-    together: bool  # it takes the frames of a video in one question, not each by itself;
-    films: bool  # and as a video, not as pictures
+    together: bool  # it takes the frames of a video in one question, not each by itself
+
+    @property
+    def films(self) -> bool:
+        """It takes them as a video, not as pictures; asked for once there is one."""
+        ...
 
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         """Loads the model. Raises Fatal if it cannot be."""

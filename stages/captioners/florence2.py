@@ -46,7 +46,8 @@ def prompt(policy: Policy, wish: Wish) -> str:
 class Captioner:
     """Batches of images to drafts, on one device."""
 
-    together = films = False
+    together = False
+    films = False
 
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         config = checkpoint.config()

@@ -42,8 +42,12 @@ class Captioner:
                 "take an instruction-tuned one"
             )
         self.size = self._model.size or (LONGEST_SIDE, LONGEST_SIDE)
-        self.together, self.films = self._model.watches, self._model.films
+        self.together = self._model.watches
         self.check = self._model.check
+
+    @property
+    def films(self) -> bool:
+        return self._model.films
 
     def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
         fitted = [

@@ -28,7 +28,8 @@ IN_WORDS = True
 class Captioner:
     """Batches of images to drafts, on one device."""
 
-    together = films = False
+    together = False
+    films = False
 
     def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
         self._model = VisionLanguageModel(checkpoint, settings)

@@ -7,11 +7,12 @@ for what fails (`stages/chat`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from stages.captioners import MANY, Answer, Attempt, Message, Model, joycaption
+from stages.captioners import MANY, Answer, Attempt, Fewer, Message, Model, joycaption
 from stages.chat.gate import Gate
 from stages.chat.host import Host
 from stages.chat.place import Role
@@ -46,6 +47,10 @@ def prompt(policy: Policy, wish: Wish, model: str = "") -> str:
     return asks(policy, wish)
 
 
+# "At most 1 image(s) may be provided in one prompt" (vLLM), "Max 5 images per request" (others)
+_FEWER = re.compile(r"(?i)\b(?:at most|max(?:imum)?(?: of)?|up to) (\d+) (?:image|picture)")
+
+
 class Captioner:
     """Pictures to drafts, by one server and model."""
 
@@ -67,6 +72,7 @@ class Captioner:
         # Where files fail in a row it is a picture, too, that tells whether the server answers.
         self._server = Server(options, key, gate, purse, role=role, manner=manner, talk=self._shown)
         self._detail = detail
+        self._most = MANY
         self.name, self.workers = self._server.name, self._server.workers
 
     @property
@@ -75,7 +81,7 @@ class Captioner:
 
     @property
     def most_pictures(self) -> int:
-        return MANY
+        return 1 if joycaption.NAMED.search(self.origin) else self._most
 
     def takes(self, kind: str, size: int) -> bool:
         return False  # no such server has a part for videos; they are shown as frames
@@ -94,6 +100,12 @@ class Captioner:
         except TooLong as error:
             hint = "a smaller --max_side makes fewer tokens of a picture"
             raise TooLong(f"{error}; {hint}") from None
+        except RuntimeError as error:
+            most = _FEWER.search(str(error))
+            if most and 0 < int(most[1]) < len(message.pictures):
+                self._most = int(most[1])
+                raise Fewer(str(error)) from None
+            raise
         return answer(reply, self._server.options)
 
     # For those who send requests in their own way: `stages/batched.py`.
