@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
+from enhance.begun import Begun
 from enhance.cache import FOLDER, Cache
 from enhance.concepts import Concept, Concepts
 from enhance.config import Config
@@ -35,6 +36,7 @@ def build(
     concepts: Concepts,
     journal: Journal,
     writer: Writer | None = None,
+    begun: Begun | None = None,
 ) -> tuple[Cache, list[Stage]]:
     """The cache and the stages that this run needs, in their order. Loads and asks nothing."""
     writer = writer or Writer(ranks.launch, ranks.rank)
@@ -42,7 +44,7 @@ def build(
     store = Cache(layout, journal, writer, clean, config.cache.overwrite)
     until = config.run.until
 
-    servers = Servers(config, concepts.all, ranks, layout.root / FOLDER)
+    servers = Servers(config, concepts.all, ranks, layout.root / FOLDER, begun)
 
     @cache
     def drafting(

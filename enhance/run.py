@@ -11,6 +11,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from enhance.begun import Begun
 from enhance.build import build
 from enhance.cache import FOLDER, Cache
 from enhance.concepts import Concept, Concepts, check
@@ -70,7 +71,9 @@ def run(config: Config, ranks: Ranks) -> int:
         writer = Writer(ranks.launch, ranks.rank)
         if lock.found_dead:
             writer.sweep(list({layout.root, layout.sidecars, layout.finals, folder}))
-        cache, stages = build(config, ranks, layout, concepts, journal, writer)
+        anew = bool({"generated", "all"} & {*config.cache.overwrite})
+        begun = Begun(folder, ranks.rank, ranks.launch, alone=ranks.world == 1, again=anew)
+        cache, stages = build(config, ranks, layout, concepts, journal, writer, begun)
         _notices(config, concepts, stages)
         outputs = [stage.output for stage in stages]
         report = Report(layout, ranks, len(media), outputs, lambda path: concepts.of(path).policy)
@@ -101,6 +104,7 @@ def run(config: Config, ranks: Ranks) -> int:
             report.close()
             for stage in stages:
                 stage.close()
+            begun.close()
             journal.close()
         if isinstance(stopped, Broken):
             share.give_back(but=frozenset(map(os.fspath, stopped.batch)))

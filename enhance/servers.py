@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from enhance.begun import Begun
 from enhance.concepts import Concept
 from enhance.config import CAPTIONER_KEY, Config, Secret
 from enhance.ranks import Ranks
@@ -34,10 +35,16 @@ class Servers:
     """What drafts and merges, wherever it runs. Nothing is loaded, nobody is asked."""
 
     def __init__(
-        self, config: Config, concepts: Iterable[Concept], ranks: Ranks, folder: Path
+        self,
+        config: Config,
+        concepts: Iterable[Concept],
+        ranks: Ranks,
+        folder: Path,
+        begun: Begun | None = None,
     ) -> None:
         """All processes share the ceilings and the money; what was handed in at servers is noted in
-        `folder`."""
+        `folder`, what one was begun with in `begun`."""
+        self._begun = begun
         self._config = config
         self._ranks = ranks
         self._used = [options for concept in concepts for options in self._asked(concept)]
@@ -87,6 +94,7 @@ class Servers:
         address = _address(asked)
         name, key = self._key(options.hosted, address)
         make: Any = family_named(options.hosted).Captioner
+        more = {"begun": self._begun} if HOSTED[options.hosted].paid_when_begun else {}
         made: Hosted = make(
             asked,
             key.reveal(),
@@ -101,6 +109,7 @@ class Servers:
             ),
             detail=options.detail,
             key_name=name,
+            **more,
         )
         return made
 

@@ -44,7 +44,6 @@ class Served:
         "jpeg_quality",
         "detail",
     )
-    in_words = True
     notice = ""
 
     def __init__(self, options: Options, server: llm.Options, captioner: Hosted) -> None:
@@ -60,6 +59,10 @@ class Served:
     def model(self) -> object:
         effort = self.server.reasoning_effort if self.server else ""
         return (self._captioner.name, effort) if effort else self._captioner.name
+
+    @property
+    def in_words(self) -> bool:
+        return getattr(self._captioner, "in_words", True)  # few services have models for one task
 
     @property
     def origin(self) -> str:

@@ -38,6 +38,7 @@ class Service(NamedTuple):
 
     address: str  # unless the user names another
     keys: tuple[str, ...]  # names of the key in the environment, the first that is set wins
+    paid_when_begun: bool = False  # it is told what a killed run began (`begun`)
 
 
 # Those whose model runs elsewhere: no weights, no device.
@@ -46,7 +47,9 @@ HOSTED = {
     "gemini": Service(
         "https://generativelanguage.googleapis.com", ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     ),
-    "replicate": Service("https://api.replicate.com", ("REPLICATE_API_TOKEN",)),
+    "replicate": Service(
+        "https://api.replicate.com", ("REPLICATE_API_TOKEN",), paid_when_begun=True
+    ),
 }
 
 
