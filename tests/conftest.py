@@ -17,13 +17,17 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before the first import of huggingface_hub
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tiny models are faster so, on busy machines too
 
 
+OF_THE_MACHINE = (
+    *("ENHANCE_", "OPENAI_", "CAPTIONER_", "GEMINI_", "GOOGLE_", "REPLICATE_", "GETCAP_"),
+    "ACCELERATE_",
+)
+
+
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine reaches a test: its variables, its .env, its hub cache."""
     for name in list(os.environ):
-        if name.startswith(
-            ("ENHANCE_", "OPENAI_", "CAPTIONER_", "GEMINI_", "GOOGLE_", "GETCAP_", "ACCELERATE_")
-        ):
+        if name.startswith(OF_THE_MACHINE):
             monkeypatch.delenv(name)
     work = tmp_path / "cwd"
     work.mkdir()
