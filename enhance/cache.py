@@ -54,6 +54,7 @@ class Decision:
 
 UP_TO_DATE = Decision("fresh", "up to date")
 SWITCHED_OFF = Decision("skipped", "switched off for this folder")
+LEFT_ALONE = Decision("skipped", "it has a caption (--skip_captioned)")
 
 
 class Cache:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from enhance.cache import SWITCHED_OFF, UP_TO_DATE, Cache, Decision, with_caption
+from enhance.cache import LEFT_ALONE, SWITCHED_OFF, UP_TO_DATE, Cache, Decision, with_caption
 from enhance.console import say
 from enhance.estimate import Estimate
 from enhance.report import LABELS
@@ -14,7 +15,7 @@ from enhance.rooms import part_of
 from enhance.settled import Settled, unsettled
 from stages.dataset import Layout
 from stages.generate import Generate
-from stages.load import load
+from stages.load import load, uncaptioned
 from stages.merge import Merge
 from stages.sample import Sample, Stage
 
@@ -27,6 +28,7 @@ def plan(
     layout: Layout,
     explain: bool,
     before: Mapping[str, Any] | None,
+    skip_captioned: bool = False,
 ) -> None:
     """Prints per stage how many files would run and for which reason, and what that would ask of
     servers and the language model; `explain`: per file. `before` is the report of an earlier run,
@@ -43,7 +45,13 @@ def plan(
         if explain:
             say("\n".join([layout.name(media), *lines]))
 
-    for sample in load(unsettled(media, settled, kept), layout, cache.owners):
+    def left(media: Path) -> None:
+        lines = [decided(one, LEFT_ALONE) for one in reasons]
+        if explain:
+            say("\n".join([layout.name(media), *lines]))
+
+    samples = load(unsettled(media, settled, kept), layout, cache.owners)
+    for sample in uncaptioned(samples, left) if skip_captioned else samples:
         lines = []
         drafting = False
         for stage, decision, seen in decisions(stages, sample, cache):

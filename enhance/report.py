@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from enhance import __version__, ledgers
@@ -119,6 +120,12 @@ class Report:
             self.advance(output, "fresh" if output in outputs else "skipped")
         self._files["captioned"] += 1
         self._tell(self._layout.name(media), told)
+
+    def leave(self, media: Path) -> None:
+        """A file that is left alone, since it has a caption of somebody's own."""
+        for output in self.stages:
+            self.advance(output, "skipped")
+        self._files["left_alone"] += 1
 
     def _tell(self, name: str, told: Mapping[str, Any]) -> None:
         for label, message in told["notes"]:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -31,7 +32,7 @@ from enhance.shares import Share
 from stages.dataset import Layout, find
 from stages.generate import Generate
 from stages.kinds import is_video
-from stages.load import load, read
+from stages.load import load, read, uncaptioned
 from stages.policy import policy_of
 from stages.sample import Fatal, Sample, Stage
 
@@ -60,7 +61,8 @@ def run(config: Config, ranks: Ranks) -> int:
             cache, stages = build(config, ranks, layout, concepts, journal)
             settled = Settled(layout, journal, stages, concepts, config.cache.overwrite)
             before = parsed(read(folder / "report.json"))
-            plan(stages, media, settled, cache, layout, config.run.explain, before)
+            skips, explain = config.load.skip_captioned, config.run.explain
+            plan(stages, media, settled, cache, layout, explain, before, skips)
             for stage in stages:  # a tokenizer's server may have been asked
                 stage.close()
         return 0
@@ -87,10 +89,16 @@ def run(config: Config, ranks: Ranks) -> int:
             report.count_again(media, outputs, told)
             share.ended(media)
 
+        def left(media: Path) -> None:
+            report.leave(media)
+            share.ended(os.fspath(media))
+
         stopped: Fatal | KeyboardInterrupt | None = None
         overlap = not in_turns(config, concepts.all)
         try:
             samples = load(unsettled(share, settled, again), layout, cache.owners)
+            if config.load.skip_captioned:
+                samples = uncaptioned(samples, left)
             for sample in chain(stages, samples, cache, report, overlap, share):
                 told = report.count(sample)
                 if told is not None:

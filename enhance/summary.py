@@ -84,7 +84,12 @@ def _number(count: int, thing: str) -> str:
 
 
 def _counted(files: Mapping[str, int]) -> str:
-    names = (("captioned", "done"), ("needs_a_person", "need a person"), ("failed", "failed"))
+    names = (
+        ("captioned", "done"),
+        ("left_alone", "had a caption"),
+        ("needs_a_person", "need a person"),
+        ("failed", "failed"),
+    )
     return (
         ", ".join(f"{files[name]} {word}" for name, word in names if files.get(name))
         or "none finished"

@@ -32,6 +32,12 @@ class Options:
         metadata={"help": "what is captioned", "choices": ("all", "images", "videos")},
     )
     recursive: bool = field(default=True, metadata={"help": "do not look into subfolders"})
+    skip_captioned: bool = field(
+        default=False,
+        metadata={
+            "help": "leave files alone that have a caption of your own, in place of using it"
+        },
+    )
     caption_extension: str = field(
         default=".txt", metadata={"help": "extension of the caption files trainers read"}
     )

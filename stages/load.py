@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +44,15 @@ def load(media: Iterable[str], layout: Layout, memory: Memory) -> Iterator[Sampl
             # Without its caption the file is left alone: a draft must not pass for the whole.
             reason = f"cannot read {error.filename}: {error.strerror}"
             yield Sample(media=path, failure=Failure("manual", reason))
+
+
+def uncaptioned(samples: Iterable[Sample], left: Callable[[Path], None]) -> Iterator[Sample]:
+    """Those for which nobody wrote a caption yet; `left` gets the others."""
+    for sample in samples:
+        if sample.manual is not None and sample.manual.usable:
+            left(sample.media)
+        else:
+            yield sample
 
 
 def _manual(media: Path, layout: Layout, memory: Memory) -> Caption | None:

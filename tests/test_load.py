@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from doors import draw_scenes, report_of, run_here, snapshot, with_server
+from doors import draw_scenes, local_models, report_of, run_here, snapshot, with_server
 from few import caption_all, refusal, texts, write
 from loopback import ChatServer, texts_of
 from PIL import Image
@@ -275,3 +275,25 @@ def test_all_names_that_clash_are_told_at_once(
     assert run_here("--dataset_dir", few) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert all(name in line for name in ("one.jpg", "two.png", "three_manual.png"))
+
+
+def test_files_that_have_a_caption_can_be_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_scenes(tmp_path, ["a.png", "b.png", "c.png"])
+    write(tmp_path / "a.txt", "by another tool")
+    write(tmp_path / "b.txt", "  ")
+    flags = ("--dataset_dir", tmp_path, *local_models(), "--skip_captioned")
+    assert run_here(*flags, "--dry_run") == 0
+    assert "1 left out: it has a caption (--skip_captioned)" in capsys.readouterr().out
+    assert run_here(*flags) == 0
+    assert "3 files in" in (said := capsys.readouterr().out)
+    assert "2 done, 1 had a caption" in said
+    assert (tmp_path / "a.txt").read_text() == "by another tool"
+    assert not (tmp_path / "a_generated.txt").exists()
+    before = snapshot(tmp_path)
+    assert run_here(*flags) == 0
+    assert "2 done, 1 had a caption" in capsys.readouterr().out
+    assert run_here("--dataset_dir", tmp_path, *local_models()) == 0
+    assert (tmp_path / "a_manual.txt").read_text() == "by another tool"
+    assert snapshot(tmp_path)["b_generated.txt"] == before["b_generated.txt"]
