@@ -85,6 +85,9 @@ class Drafter(Protocol):
         """One answer each, in order. Raises MemoryError for too large a batch."""
         ...
 
+    def let_go(self, requests: Sequence[Any]) -> None:
+        """No more is asked about what they show, whatever became of them."""
+
     def close(self) -> None:
         """Lets go of models and connections."""
         ...

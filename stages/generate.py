@@ -109,15 +109,18 @@ class Generate:
             self._drafter.check(first)
             self._checked = True
         try:
-            answers = self._answers(requests, Attempt())
-        except Fewer:
-            return self(batch)
-        self._ask_again(requests, answers)
-        if isinstance(self._asking, InOneStep):
-            problems = self._mended(self._asking, batch, asked, requests, answers)
-        else:
-            answers = _by_file(opened, answers)
-            problems = [_problems(answer) for answer in answers]
+            try:
+                answers = self._answers(requests, Attempt())
+            except Fewer:
+                return self(batch)
+            self._ask_again(requests, answers)
+            if isinstance(self._asking, InOneStep):
+                problems = self._mended(self._asking, batch, asked, requests, answers)
+            else:
+                answers = _by_file(opened, answers)
+                problems = [_problems(answer) for answer in answers]
+        finally:
+            self._drafter.let_go(requests)
         origin = self._drafter.origin
         return [
             Caption(answer.text, origin, answer.finish, told)

@@ -129,5 +129,9 @@ class Served:
     def __call__(self, requests: Sequence[Message], attempt: Attempt) -> list[Answer]:
         return [self._captioner(request, attempt) for request in requests]
 
+    def let_go(self, requests: Sequence[Message]) -> None:
+        for request in requests:
+            self._captioner.let_go(request)
+
     def close(self) -> None:
         self._captioner.close()

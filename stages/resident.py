@@ -156,6 +156,9 @@ class Resident:
                 self._most = max(1, len(few) // 2)
         return answers
 
+    def let_go(self, requests: Sequence[Any]) -> None:
+        """Nothing of them is anywhere else."""
+
     def close(self) -> None:
         """Gives the memory back. A batch under way may fail."""
         with self._loading:

@@ -230,7 +230,8 @@ class GeminiServer:
             data += raw
             if "finalize" not in headers["x-goog-upload-command"]:
                 return Answer(headers={"x-goog-upload-status": "active"}, body=b"")
-            name = f"files/video{query['upload_id']}"
+            name = told.get("name") or f"files/video{query['upload_id']}"
+            assert re.fullmatch(r"files/[a-z0-9][a-z0-9-]{0,38}[a-z0-9]", name)
             file = {
                 "name": name,
                 "displayName": told.get("displayName", ""),

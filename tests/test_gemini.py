@@ -439,6 +439,7 @@ def test_an_answer_that_is_filtered_is_listed_with_the_reason_and_never_asked_fo
         assert len(server.drafts) == 3
         (needy,) = report_of(pictures)["needs_a_person"]
         assert (needy["file"], needy["problems"]) == ("b.jpg", ["refusal"])
+        assert reason.lower() in json.dumps(needy)
         sent = len(server.calls)
         draft_on(server, pictures)
         assert len(server.calls) == sent
@@ -453,6 +454,7 @@ def test_a_prompt_that_is_blocked_costs_its_file_alone(pictures: Path, reason: s
         assert len(server.drafts) == 3
         (needy,) = report_of(pictures)["needs_a_person"]
         assert (needy["file"], needy["problems"]) == ("b.jpg", ["refusal"])
+        assert f"prompt_{reason.lower()}" in json.dumps(needy)
         sent = len(server.calls)
         draft_on(server, pictures)
         assert len(server.calls) == sent

@@ -116,6 +116,10 @@ class Hosted(Protocol):
         """Raises RuntimeError for what costs one file, Fatal for what costs all."""
         ...
 
+    def let_go(self, message: Message) -> None:
+        """No more is asked about what the message shows: nothing of it need stay with the
+        service. Called once for each, in the end, however it was answered."""
+
     def close(self) -> None:
         """Requests under way fail at once."""
 

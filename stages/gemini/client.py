@@ -32,11 +32,6 @@ log = logging.getLogger(__name__)
 _INLINE = 14_000_000  # bytes of a video: as base64, with all the rest, less than 20 MB
 _SHORT = 256  # tokens of an answer to a trial: some think before they say a word
 _TRYING = 60.0  # seconds for one
-FILTERS = frozenset(
-    {"safety", "prohibited_content", "blocklist", "recitation", "spii"}
-    | {"language", "model_armor", "jailbreak", "escalation", "pup_limited_disabled"}
-    | {f"image_{why}" for why in ("safety", "prohibited_content", "recitation", "other")}
-)
 _LATEST = re.compile(r"-latest$|-preview$|-exp$")
 
 
@@ -173,9 +168,7 @@ class Gemini(Client[Account, Question]):
         text = "".join(part.text or "" for part in parts if not part.thought)
         finish = _finish("" if said is None else _name(said.finish_reason))
         if not candidates:
-            finish, text = "content_filter", ""
-        if finish in FILTERS:
-            finish = "content_filter"
+            finish, text = f"prompt_{_name(blocked).lower()}", ""
         thoughts = (usage.thoughts_token_count or 0) if usage else 0
         reply = Reply(
             text=text,

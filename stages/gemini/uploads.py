@@ -119,15 +119,15 @@ class Uploads(Client[Account, Film]):
     async def _upload(self, client: AsyncClient, film: Film) -> None:
         from google.genai.types import UploadFileConfig
 
-        file: File | None = None
+        # By a name of ours it can be deleted even if its answer never came.
+        name = f"files/enhance-{uuid.uuid4().hex}"
         try:
-            config = UploadFileConfig(mime_type=kind_of(film), display_name=_mark())
+            config = UploadFileConfig(name=name, mime_type=kind_of(film), display_name=_mark())
             file = await client.files.upload(file=film.path, config=config)
             ready = await self._ready(client, file)
             self._kept[film] = Upload(ready.name or "", ready.uri or "")
         except BaseException:  # an interrupt too
-            if file is not None and file.name:
-                await _quietly(client, file.name)
+            await _quietly(client, name)
             raise
 
     async def _ready(self, client: AsyncClient, file: File) -> File:

@@ -17,7 +17,12 @@ from stages.text.words import sentences, words
 
 # What servers and our captioners call the token limit.
 LIMIT_REASONS = frozenset({"length", "max_tokens", "max_new_tokens", "model_length"})
-_FILTERS = frozenset({"content_filter", "safety", "refusal", "prohibited_content", "blocklist"})
+_FILTERS = frozenset(
+    {"content_filter", "safety", "refusal", "prohibited_content", "blocklist", "recitation", "spii"}
+    | {"language", "model_armor", "jailbreak", "escalation", "pup_limited_disabled"}
+    | {f"image_{why}" for why in ("safety", "prohibited_content", "recitation", "other")}
+)
+_UNHEARD = "prompt_"  # begins the reason why a question was not even heard
 
 _FOLD = str.maketrans({"’": "'", "‘": "'", "ʼ": "'"})
 _REFUSAL = re.compile(
@@ -123,8 +128,9 @@ def no_caption(
     """
     if len(text) > LONGEST:
         return Problem("garbage", True, message=f"{len(text)} characters are no caption")
-    if finish and finish.lower() in _FILTERS:
-        return Problem("refusal", True, message="stopped by the server's content filter")
+    reason = (finish or "").lower()
+    if reason in _FILTERS or reason.startswith(_UNHEARD):
+        return Problem("refusal", True, message=f"stopped by the server's filter: {reason}")
     if not _LETTER.search(text):
         return _nothing(raw, edits)
     folded = text.translate(_FOLD)
