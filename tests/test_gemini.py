@@ -233,7 +233,8 @@ def test_gemini_wins_over_googles_name_for_the_key(
 ) -> None:
     monkeypatch.setenv("GOOGLE_API_KEY", "another")
     with GeminiServer() as server:
-        draft_on(server, pictures)
+        done = run(*flags(server, pictures, "--until", "generated"))
+        assert (done.returncode, done.stderr) == (0, "")
         assert {one["x-goog-api-key"] for one in server.headers} == {KEY}
 
 
@@ -502,6 +503,37 @@ def test_an_answer_that_runs_in_circles_is_asked_for_anew_with_warmth(pictures: 
         draft_on(server, pictures)
         warmth = [body["generationConfig"].get("temperature") for body in server.drafts]
         assert sorted(warmth, key=str) == [0.7] * 3 + [None] * 3
+    assert drafts(pictures) == DRAFTS
+
+
+def test_a_broken_answer_is_asked_for_again(pictures: Path) -> None:
+    with GeminiServer(failing("blue", Answer("", "MALFORMED_RESPONSE"), 1)) as server:
+        draft_on(server, pictures)
+        assert len(server.drafts) == 4
+    assert drafts(pictures) == DRAFTS
+
+
+def test_an_account_that_google_disabled_ends_the_run_and_no_picture_is_held_for_refused(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with GeminiServer(failing("blue", Answer("", "PUP_LIMITED_DISABLED"))) as server:
+        draft_on(server, pictures, "--concurrency", 1, status=4)
+    assert "limited or disabled" in complaint(capsys.readouterr().err)
+    with GeminiServer() as server:
+        draft_on(server, pictures)
+    assert drafts(pictures) == DRAFTS
+
+
+def test_a_server_that_starts_late_is_waited_for(pictures: Path) -> None:
+    with GeminiServer() as gone:
+        port = int(gone.url.rpartition(":")[2])
+    told = flags(gone, pictures, "--until", "generated", "--server_wait", PATIENCE)
+    process = start(*told)
+    assert "waiting for it" in process.stderr.readline()
+    with GeminiServer(port=port) as server:
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, err
+        assert len(server.drafts) == 3
     assert drafts(pictures) == DRAFTS
 
 

@@ -112,5 +112,8 @@ class Captioner:
             spent["predict_seconds"] = errand.seconds
         return Answer(reply.text.strip(), reply.finish or "stop", tokens, spent=spent)
 
+    def let_go(self, message: Message) -> None:
+        """What was uploaded for an answer is deleted with it."""
+
     def close(self) -> None:
         self._service.close()

@@ -177,6 +177,8 @@ class Account(Place):
         options = types.HttpOptions(
             base_url=self.address, api_version=_VERSION, httpx_async_client=self._http
         )
+        # It tells which keys it found in the environment, and takes another one: ours.
+        logging.getLogger("google_genai").setLevel(logging.ERROR)
         # All that the SDK else reads from the environment is said.
         return genai.Client(vertexai=False, api_key=self.key, http_options=options).aio
 

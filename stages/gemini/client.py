@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_INLINE = 14_000_000  # bytes of a video: as base64, with all the rest, less than 20 MB
+# Bytes of a video in a request, which Google bounds at 20 MB as base64; and 64 of them are held at
+# once, each in several copies.
+_INLINE = 5_000_000
 _SHORT = 256  # tokens of an answer to a trial: some think before they say a word
 _TRYING = 60.0  # seconds for one
+_BROKEN = ("malformed_response", "malformed_function_call", "unexpected_tool_call")
+_BANNED = "pup_limited_disabled"
 _LATEST = re.compile(r"-latest$|-preview$|-exp$")
 
 
@@ -167,6 +171,10 @@ class Gemini(Client[Account, Question]):
         parts = (said.content.parts or []) if said and said.content else []
         text = "".join(part.text or "" for part in parts if not part.thought)
         finish = _finish("" if said is None else _name(said.finish_reason))
+        if finish in _BROKEN and not text.strip():
+            raise Unreadable(finish)
+        if finish == _BANNED:
+            raise Trouble("key", "the account is limited or disabled by Google's use policy")
         if not candidates:
             finish, text = f"prompt_{_name(blocked).lower()}", ""
         thoughts = (usage.thoughts_token_count or 0) if usage else 0

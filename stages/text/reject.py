@@ -19,7 +19,7 @@ from stages.text.words import sentences, words
 LIMIT_REASONS = frozenset({"length", "max_tokens", "max_new_tokens", "model_length"})
 _FILTERS = frozenset(
     {"content_filter", "safety", "refusal", "prohibited_content", "blocklist", "recitation", "spii"}
-    | {"language", "model_armor", "jailbreak", "escalation", "pup_limited_disabled"}
+    | {"language", "model_armor", "jailbreak", "escalation"}
     | {f"image_{why}" for why in ("safety", "prohibited_content", "recitation", "other")}
 )
 _UNHEARD = "prompt_"  # begins the reason why a question was not even heard
