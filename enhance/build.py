@@ -53,7 +53,7 @@ def build(
         if not options.generate:
             return None
         drafter, template = servers.drafter(options, merge), _prompt(options.prompt)
-        if merge.merge or template:
+        if merge.merge or template or options.wish:
             asking = Asking(policy_of(rules), rules, template)
             return Generate(options, asking, drafter, store.content, merge.merge)
         asked, _, text = instructed(rules)

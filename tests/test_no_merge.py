@@ -260,3 +260,12 @@ def test_nothing_to_do_is_refused(
 ) -> None:
     assert run_here("--dataset_dir", pictures, "--no_merge", *more) == 2
     assert "leave nothing to do" in complaint(capsys.readouterr().err)
+
+
+def test_a_caption_type_is_asked_for_in_place_of_the_rules(pictures: Path) -> None:
+    with ChatServer(seeing(good)) as server:
+        assert caption(server, pictures, "--caption_type", "Straightforward") == 2
+        body = drafts_of(server)[0]
+    assert "straightforward caption" in text_of(body)
+    assert not text_of(body, "system")
+    assert sorted(finals(pictures)) == ["a", "b"]
