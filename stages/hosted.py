@@ -62,7 +62,7 @@ class Served:
 
     @property
     def in_words(self) -> bool:
-        return getattr(self._captioner, "in_words", True)  # few services have models for one task
+        return self._captioner.in_words
 
     @property
     def origin(self) -> str:
@@ -100,8 +100,9 @@ class Served:
 
     def _video(self, media: Path, sampling: Sampling) -> list[Shown]:
         kind, size = _KINDS[media.suffix.lower()], reach(media).st_size
-        if self._captioner.takes(kind, size):
-            reel = read_reel(media, sampling)  # what is no video must not be paid for
+        taken = self._captioner.takes(kind, size)
+        reel = read_reel(media, sampling) if taken else None  # what is no video is not paid for
+        if reel and (reel.whole or self._captioner.cuts):
             rate = sampling.rate(reel.seconds, *SEVERAL)
             end = None if reel.whole else reel.seconds
             return [Shown(Film(media, kind, size, rate, 0.0, end), video=True, pictures=0)]

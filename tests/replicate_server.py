@@ -44,6 +44,10 @@ MODELS: dict[str, dict[str, Any]] = {
         "text": {"type": "string", "x-order": 1},
         "max_tokens": {"type": "integer", "default": 1024, "minimum": 0, "x-order": 2},
     },
+    "people/album": {
+        "input_images": {"type": "array", "items": URI, "maxItems": 5},
+        "question": {"type": "string"},
+    },
     "people/tagger": {"img": {"anyOf": [URI, {"type": "null"}]}, "threshold": {"type": "number"}},
     "people/writer": {"prompt": {"type": "string"}, "max_tokens": {"type": "integer"}},
     "people/editor": {
@@ -56,6 +60,7 @@ MODELS: dict[str, dict[str, Any]] = {
 NEEDED = {
     "vendor/flash": ["prompt"],
     "people/llava": ["image", "text"],
+    "people/album": ["input_images", "question"],
     "people/tagger": ["img"],
     "people/writer": ["prompt"],
     "people/editor": ["image", "mask", "mode"],
@@ -104,6 +109,7 @@ class Replicate:
         self.creations: list[tuple[str, dict[str, Any]]] = []  # path and body, refused ones too
         self.predictions: dict[str, Prediction] = {}
         self.files: dict[str, bytes] = {}
+        self.names: list[str] = []  # that files were uploaded by
         self.deleted: list[str] = []
         self.unknown: set[str] = set()  # fields that were sent and that no model has
         self.faults: list[int] = []  # what the next looks are answered
@@ -272,6 +278,7 @@ class Replicate:
         parts = email.message_from_bytes(whole, policy=email.policy.HTTP)
         (part,) = [one for one in parts.iter_parts() if one.get_filename()]  # type: ignore[attr-defined]
         name = f"f{len(self.files)}"
+        self.names.append(str(part.get_filename()))
         self.files[name] = part.get_payload(decode=True)
         return {
             "id": name,

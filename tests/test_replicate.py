@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from doors import REPOSITORY, finals, report_of, run_here, snapshot, start
 from few import write
+from films import colours, film, moving
 from launches import PATIENCE, kill_all, wait_until
 from merges import complaint
 from PIL import Image
@@ -26,7 +27,7 @@ from stages.answer import Attempt, Message
 from stages.asking import Asked
 from stages.captioners.replicate import Captioner
 from stages.llm import Manner, Options
-from stages.picture import Film, Picture
+from stages.picture import Picture
 
 RULES = ("--anchor", "cutout style", "--lora_type", "style")
 DRAFTS = {
@@ -590,24 +591,64 @@ def test_what_is_to_be_made_anew_is_not_collected(pictures: Path) -> None:
     assert drafts(pictures) == DRAFTS
 
 
-def test_a_video_is_uploaded_as_it_is_sent_to_the_field_for_videos_and_deleted(
+def test_a_video_goes_whole_to_the_field_for_videos_and_is_deleted_there_afterwards(
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / "wave.mp4"
-    write(path, "frames")
-    film = Film(path, "video/mp4", 6, 4.0)
-    with Replicate(lambda *_: Plan("a hand waves")) as server:
-        made = captioner(server, "vendor/flash")
-        made.prepare()
-        assert (made.takes("video/mp4", 6), made.takes("video/mp4", 200_000_000)) == (True, False)
-        answer = made(Message(Asked("What moves?"), film=film), Attempt())
-        made.close()
+    path = film(tmp_path / "few" / "Otto waves.mp4", moving("red"))
+    with Replicate(lambda *_: Plan("a red circle moves to the left")) as server:
+        draft(server, tmp_path / "few")
         (given,) = server.inputs
         (name,) = server.files
         assert given["videos"] == [f"{server.url}/v1/files/{name}"]
+        assert "images" not in given
         assert server.files[name] == path.read_bytes()
+        assert server.names == ["media.mp4"]
         assert server.deleted == [name]
-    assert answer.text == "a hand waves"
+    assert drafts(tmp_path / "few") == {"Otto waves": "a red circle moves to the left"}
+
+
+def test_of_a_model_without_a_field_for_videos_frames_are_asked_as_many_as_it_takes(
+    tmp_path: Path,
+) -> None:
+    film(tmp_path / "few" / "a.mp4", colours("red", "green", "blue"), count=30)
+    with Replicate(lambda *_: Plan("it turns from red to blue")) as server:
+        draft(server, tmp_path / "few", model="people/album")
+        (given,) = server.inputs
+        assert not server.files
+        shown = [colour_at(server.picture({"": [one]}), 0.5, 0.5) for one in given["input_images"]]
+    assert len(shown) == 5
+    assert (shown[0], shown[2], shown[-1]) == ("red", "green", "blue")
+
+
+def test_of_a_video_that_is_taken_in_part_no_more_is_shown(tmp_path: Path) -> None:
+    film(tmp_path / "few" / "a.mp4", colours("red", "green"), count=40)
+    with Replicate(lambda *_: Plan("it stays red")) as server:
+        draft(server, tmp_path / "few", "--target_frames", 20)
+        (given,) = server.inputs
+        assert "videos" not in given
+        shown = [colour_at(server.picture({"": [one]}), 0.5, 0.5) for one in given["images"]]
+    assert shown == ["red"] * 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is told otherwise")
+def test_an_interrupted_run_deletes_the_video_that_it_uploaded(tmp_path: Path) -> None:
+    film(tmp_path / "few" / "a.mp4", moving("red"))
+    with Replicate(lambda *_: Plan(working=-1)) as server:
+        process = start(*flags(server, tmp_path / "few"))
+        wait_until(lambda: server.looked() > 1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=25)
+        assert server.deleted == [*server.files]
+        assert server.canceled() == 1
+
+
+def test_a_video_is_not_given_to_a_model_beyond_what_may_be_uploaded() -> None:
+    with Replicate() as server:
+        made = captioner(server, "vendor/flash")
+        made.prepare()
+        made.close()
+    assert made.takes("video/mp4", 100_000_000)
+    assert not made.takes("video/mp4", 100_000_001)
 
 
 def test_so_many_pictures_are_shown_at_once_as_the_field_for_them_takes(tmp_path: Path) -> None:

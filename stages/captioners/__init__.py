@@ -86,6 +86,12 @@ class Hosted(Protocol):
 
     name: str  # of its model: as the user chose it, known without asking anyone
     workers: int
+    cuts: bool  # of a video it looks at no more than the part that it is told
+
+    @property
+    def in_words(self) -> bool:
+        """It follows instructions; known once prepared."""
+        ...
 
     @property
     def origin(self) -> str:

@@ -46,6 +46,9 @@ def prompt(policy: Policy, wish: Wish) -> str:
 class Captioner:
     """Pictures and videos to drafts, by one Gemini model."""
 
+    in_words = True
+    cuts = True
+
     def __init__(
         self,
         options: Options,

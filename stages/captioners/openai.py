@@ -54,6 +54,9 @@ _FEWER = re.compile(r"(?i)\b(?:at most|max(?:imum)?(?: of)?|up to) (\d+) (?:imag
 class Captioner:
     """Pictures to drafts, by one server and model."""
 
+    in_words = True
+    cuts = False
+
     def __init__(
         self,
         options: Options,

@@ -48,7 +48,9 @@ def prompt(policy: Policy, wish: Wish, model: str = "") -> str:
 
 
 class Captioner:
-    """Pictures to drafts, by one model on Replicate."""
+    """Pictures and videos to drafts, by one model on Replicate."""
+
+    cuts = False
 
     def __init__(
         self,
@@ -91,7 +93,10 @@ class Captioner:
         return self._service.course.inputs.prompt is not None
 
     def takes(self, kind: str, size: int) -> bool:
-        return self._service.course.inputs.video is not None and size <= LARGEST_FILM
+        inputs = self._service.course.inputs
+        picture, video = inputs.picture, inputs.video
+        alone = video is picture or not (picture and picture.needed)
+        return video is not None and alone and size <= LARGEST_FILM
 
     def prompt(self, policy: Policy, wish: Wish, model: str) -> str:
         return prompt(policy, wish, model)

@@ -134,13 +134,12 @@ class Site(Place):
 
         async def whole(sdk: Any) -> Any:
             # A name tells where and what people keep: only its ending is anybody's business.
-            name = f"media.{what.kind.rpartition('/')[2]}"
+            ending = what.path.suffix if isinstance(what, Film) else ".jpg"
+            told = {"filename": f"media{ending.lower()}", "content_type": what.kind}
             if isinstance(what, Picture):
-                return await sdk.files.async_create(
-                    io.BytesIO(what.data), filename=name, content_type=what.kind
-                )
+                return await sdk.files.async_create(io.BytesIO(what.data), **told)
             with open(what.path, "rb") as file:
-                return await sdk.files.async_create(file, filename=name, content_type=what.kind)
+                return await sdk.files.async_create(file, **told)
 
         told = await self.ask(whole, seconds)
         try:
