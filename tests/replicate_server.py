@@ -115,9 +115,8 @@ class Replicate:
         self.faults: list[int] = []  # what the next looks are answered
         self.forgotten: set[str] = set()  # predictions whose output is kept no longer
         self.turn = threading.RLock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
-        self._http.handle_error = lambda *_: None  # type: ignore[method-assign]  # killed clients
+        self.hidden = False  # every connection breaks
+        self._http = self._open(0)
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
     def __enter__(self) -> Replicate:
@@ -125,8 +124,25 @@ class Replicate:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.hide()
+
+    def hide(self) -> None:
+        """Nobody listens any more, and what is connected breaks off."""
+        self.hidden = True
         self._http.shutdown()
         self._http.server_close()
+
+    def show(self) -> None:
+        """It listens again."""
+        self.hidden = False
+        self._http = self._open(self._http.server_port)
+        self.__enter__()
+
+    def _open(self, port: int) -> ThreadingHTTPServer:
+        http = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        http.daemon_threads = True
+        http.handle_error = lambda *_: None  # type: ignore[method-assign]  # killed clients
+        return http
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -329,7 +345,7 @@ class Replicate:
                         status, body = made(data)
                     else:
                         status, body = 401, {"title": "Unauthenticated", "detail": "Bad token"}
-                if not status:
+                if not status or server.hidden:
                     self.close_connection = True
                     self.connection.close()
                     return

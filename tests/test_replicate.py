@@ -226,8 +226,8 @@ def test_one_that_works_past_the_timeout_is_canceled_and_costs_its_file_once(
     assert "still at work after 1 s (--timeout)" in failed["reason"]
 
 
-def test_a_model_that_starts_slowly_does_not_run_into_the_timeout_but_into_the_deadline(
-    pictures: Path,
+def test_a_model_that_starts_slowly_is_told_and_runs_not_into_the_timeout_but_the_deadline(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def script(_: int, given: dict[str, Any]) -> Plan:
         return Plan(starting=10_000 if is_of("blue", server, given) else 3)
@@ -237,6 +237,7 @@ def test_a_model_that_starts_slowly_does_not_run_into_the_timeout_but_into_the_d
         assert (len(server.creations), server.canceled()) == (3, 1)
     (failed,) = report_of(pictures)["failed"]
     assert "--deadline 6 s" in failed["reason"]
+    assert capsys.readouterr().err.count("vendor/flash is starting") == 1
     assert {**drafts(pictures), "b": DRAFTS["b"]} == DRAFTS
 
 
@@ -444,6 +445,34 @@ def test_tokens_and_seconds_are_counted_where_the_model_tells_them(
     assert (used["requests"], used["predict_seconds"]) == (3, 1.5)
     assert used["cost"] == pytest.approx(0.03)
     assert "3 made, 3060 tokens in 3 requests" in capsys.readouterr().out
+
+
+def test_of_a_model_that_counts_no_tokens_it_is_told_that_max_cost_cannot_hold(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Replicate() as server:
+        draft(server, pictures, "--captioner_price_out", 1, "--max_cost", 1)
+    assert capsys.readouterr().err.count("--max_cost cannot hold") == 1
+    assert drafts(pictures) == DRAFTS
+
+
+def test_a_server_that_goes_away_ends_the_run_and_what_it_began_is_collected_later(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def script(number: int, _: dict[str, Any]) -> Plan:
+        if number == 3:
+            threading.Thread(target=server.hide).start()
+        return Plan(working=-1)
+
+    with Replicate(script) as server:
+        draft(server, pictures, status=4)
+        assert "cannot reach Replicate" in complaint(capsys.readouterr().err)
+        server.show()
+        for one in server.predictions.values():
+            one.plan.working = 1
+        draft(server, pictures)
+        assert len(server.creations) == 3
+    assert drafts(pictures) == DRAFTS
 
 
 def test_a_draft_that_used_all_its_tokens_is_asked_for_once_more_with_twice_as_many(

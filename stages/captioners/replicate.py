@@ -34,8 +34,8 @@ ROLE = Role(
     key="REPLICATE_API_TOKEN",
     without="without one, a model drafts in this process",
 )
-# What takes pictures there, by the vendor's pages; none was tried from here.
-SOME = ("google/gemini-3-flash", "openai/gpt-4o-mini", "lucataco/qwen2.5-vl-7b:VERSION")
+# What takes pictures there, by the vendor's pages; none was tried from here, and they change.
+SOME = "google/gemini-3-flash, or a Qwen-VL, JoyCaption or Florence that people put there"
 LARGEST_FILM = 100_000_000  # bytes of a file that may be uploaded
 _NAMED = re.compile(r"[\w.-]+/[\w.-]+(?::\w+)?")
 _WARM = 0.7  # of an answer that is asked for anew, since the first ran in circles
@@ -68,10 +68,9 @@ class Captioner:
         input of such models. Raises Fatal, status 2, where no model is named."""
         if not _NAMED.fullmatch(options.model):
             wrong = f" {options.model} is none" if options.model else ""
-            such = ", ".join(SOME)
             raise Fatal(
                 f"--captioner replicate: --model_id{wrong}: owner/name or owner/name:version of "
-                f"a model on Replicate that takes pictures; such are {such}",
+                f"a model on Replicate that takes pictures, such as {SOME}",
                 2,
             )
         role = replace(ROLE, key=key_name)

@@ -112,6 +112,8 @@ class Predictions(Client[Site, Errand]):
         request.seconds = seconds_of(metrics)
         read, written = tokens_of(metrics)
         self._scale.learn(request.talk, read)
+        if self.options.max_cost and not written:
+            self.host.tell("uncounted", f"{self.origin} tells no tokens: --max_cost cannot hold")
         if answer.get("status") != "succeeded":
             return Reply(str(answer.get("error")), "content_filter", read, written)
         try:
