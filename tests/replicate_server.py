@@ -155,6 +155,12 @@ class Replicate:
     def canceled(self) -> int:
         return sum(one.canceled for one in self.predictions.values())
 
+    def finish(self) -> None:
+        """What is at work ends by the next look, and so does whatever else is created."""
+        for one in self.predictions.values():
+            one.plan.working = 1
+        self.script = lambda *_: Plan()
+
     def bytes_of(self, address: str) -> bytes:
         """The file at an address that was sent: in it, or uploaded."""
         if address.startswith("data:"):

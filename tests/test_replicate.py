@@ -468,8 +468,7 @@ def test_a_server_that_goes_away_ends_the_run_and_what_it_began_is_collected_lat
         draft(server, pictures, status=4)
         assert "cannot reach Replicate" in complaint(capsys.readouterr().err)
         server.show()
-        for one in server.predictions.values():
-            one.plan.working = 1
+        server.finish()
         draft(server, pictures)
         assert len(server.creations) == 3
     assert drafts(pictures) == DRAFTS
@@ -569,8 +568,7 @@ def test_what_a_killed_run_began_is_collected_by_the_next_one_and_not_paid_again
     with Replicate(lambda *_: Plan(working=-1)) as server:
         killed_while(server, pictures, lambda: server.looked() > 3)
         assert not drafts(pictures)
-        for one in server.predictions.values():
-            one.plan.working = 1
+        server.finish()
         draft(server, pictures)
         assert len(server.creations) == 3
         before = snapshot(pictures)
@@ -600,10 +598,8 @@ def test_what_it_was_just_beginning_is_looked_for_in_the_list(tmp_path: Path) ->
 def test_an_output_that_the_service_keeps_no_longer_is_made_anew(pictures: Path) -> None:
     with Replicate(lambda *_: Plan(working=-1)) as server:
         killed_while(server, pictures, lambda: server.looked() > 3)
-        for one in server.predictions.values():
-            one.plan.working = 1
-            server.forgotten.add(one.name)
-        server.script = lambda *_: Plan()
+        server.finish()
+        server.forgotten |= server.predictions.keys()
         draft(server, pictures)
         assert len(server.creations) == 6
     assert drafts(pictures) == DRAFTS
@@ -612,9 +608,7 @@ def test_an_output_that_the_service_keeps_no_longer_is_made_anew(pictures: Path)
 def test_what_is_to_be_made_anew_is_not_collected(pictures: Path) -> None:
     with Replicate(lambda *_: Plan("an old answer", working=-1)) as server:
         killed_while(server, pictures, lambda: server.looked() > 3)
-        for one in server.predictions.values():
-            one.plan.working = 1
-        server.script = lambda *_: Plan()
+        server.finish()
         draft(server, pictures, "--overwrite", "generated")
         assert len(server.creations) == 6
     assert drafts(pictures) == DRAFTS
