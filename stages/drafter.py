@@ -34,7 +34,7 @@ class Options:
         default=AUTO,
         metadata={
             "help": "how the model is asked; auto goes by its own type (enhance captioners); "
-            "openai: by a server",
+            "openai, gemini, replicate: by a server",
             "choices": (AUTO, *names()),
         },
     )

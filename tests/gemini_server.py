@@ -140,6 +140,7 @@ class GeminiServer:
         self.uploaded: list[dict[str, Any]] = []  # that ever were
         self.deleted: list[str] = []
         self.undeletable = False
+        self.at_upload: list[Answer] = []  # what is answered to uploads first
         self._looks: dict[str, int] = {}
         self._pending: dict[str, tuple[dict[str, Any], bytearray]] = {}
         self._turn = threading.Lock()
@@ -173,6 +174,8 @@ class GeminiServer:
             self.calls.append(f"{method} {target}")
             self.headers.append(headers)
         if url.path == "/upload/v1beta/files":
+            if self.at_upload:
+                return self.at_upload.pop(0)
             return self._upload(headers, raw, query)
         if not url.path.startswith("/v1beta/"):
             return error(404, "NOT_FOUND", "no such path")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import finals, report_of, run, run_here, snapshot, start
+from doors import REPOSITORY, finals, report_of, run, run_here, snapshot, start
 from few import write
 from gemini_server import (
     SEER,
@@ -269,10 +271,6 @@ def write_module(folder: Path, text: str) -> None:
 
 
 def run_code(code: str, arguments: tuple[object, ...]) -> Any:
-    import subprocess
-
-    from doors import REPOSITORY
-
     command = [sys.executable, "-c", f"{code}; sys.exit(main(sys.argv[1:]))"]
     return subprocess.run(
         [*command, *map(str, arguments)],
@@ -324,6 +322,13 @@ def test_a_model_that_is_not_listed_may_be_there_all_the_same(pictures: Path) ->
         server.unlisted = [{**server.models[0], "name": "models/gemini-10-preview"}]
         draft_on(server, pictures, "--model_id", "gemini-10-preview")
         assert {*server.asked} == {"models/gemini-10-preview"}
+    assert drafts(pictures) == DRAFTS
+
+
+def test_where_models_are_not_listed_the_named_one_is_asked(pictures: Path) -> None:
+    with GeminiServer() as server:
+        server.catalogue = [error(404, "NOT_FOUND", "no such path")]
+        draft_on(server, pictures)
     assert drafts(pictures) == DRAFTS
 
 
@@ -599,11 +604,6 @@ def test_a_second_run_asks_nothing_touches_nothing_and_imports_no_sdk(pictures: 
 
 def imports(*arguments: object) -> bytes:
     """What a run imports, each on a line."""
-    import os
-    import subprocess
-
-    from doors import REPOSITORY
-
     command = [sys.executable, "-X", "importtime", "-m", "enhance", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE)

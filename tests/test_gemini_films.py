@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
 import signal
 import sys
 import threading
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import av
+import psutil
 import pytest
-from doors import report_of, run_here, snapshot, start
+from doors import TWO_RANKS, report_of, run, run_here, snapshot, start
 from films import colours, film
 from gemini_server import (
     SEER,
@@ -134,11 +136,8 @@ def test_a_small_video_is_sent_in_the_question_and_a_large_one_is_uploaded(clips
         (upload,) = server.uploaded
         assert upload["data"] == (clips / "large.mp4").read_bytes()
         assert upload["mimeType"] == "video/mp4"
-        assert shown(
-            server.drafts[0]
-            if "fileData" not in parts_of(server.drafts[0])[0]
-            else server.drafts[1]
-        ) == [(clips / "small.mp4").read_bytes()]
+        inline = [data for body in server.drafts for data in shown(body)]
+        assert inline == [(clips / "small.mp4").read_bytes()]
         assert (server.files, server.deleted) == ({}, [upload["name"]])
         before, calls = snapshot(clips), len(server.calls)
         assert run_here(*flags(server, clips)) == 0
@@ -156,7 +155,7 @@ def test_an_upload_tells_nothing_of_this_machine(large: Path) -> None:
         assert run_here(*flags(server, large)) == 0
         told = json.dumps([*server.headers, *server.calls]) + server.uploaded[0]["displayName"]
         assert "one.mp4" not in told
-        assert os.uname().nodename not in server.uploaded[0]["displayName"]
+        assert platform.node() not in server.uploaded[0]["displayName"]
     assert drafts(large) == DRAFT
 
 
@@ -349,7 +348,7 @@ def test_what_a_killed_run_left_is_deleted_by_the_next_and_nothing_of_others(
         assert len(server.files) == 1
         names = {
             "files/theirs": "holiday",
-            "files/elsewhere": f"enhance-captions 0123456789ab-{'7-7'}",
+            "files/elsewhere": "enhance-captions 0123456789ab-7-7",
             "files/likely": f"{running} of Otto",
         }
         for name, mark in names.items():
@@ -363,10 +362,21 @@ def test_what_a_killed_run_left_is_deleted_by_the_next_and_nothing_of_others(
     assert drafts(large) == DRAFT
 
 
+def test_two_processes_upload_each_video_once(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    for number in range(6):
+        enlarge(film(folder / f"{number}.mp4", colours("red", "green"), count=8 + number))
+    with GeminiServer() as server:
+        watching(server)
+        done = run(*flags(server, folder), launcher=TWO_RANKS)
+        assert done.returncode == 0, done.stderr
+        assert len({one["data"] for one in server.uploaded}) == len(server.uploaded) == 6
+        assert server.files == {}
+    assert len(drafts(folder)) == 6
+
+
 def alive(mark: str) -> str:
     """The mark that an upload of this very process would have."""
-    import psutil
-
     machine = mark.split()[1].split("-")[0]
     began = int(psutil.Process().create_time())
     return f"enhance-captions {machine}-{os.getpid()}-{began}"
@@ -375,17 +385,9 @@ def alive(mark: str) -> str:
 def test_an_upload_that_breaks_is_tried_again(large: Path) -> None:
     with GeminiServer() as server:
         watching(server)
-        broken = [error(503, "UNAVAILABLE", "try later"), Answer(drop=True)]
-        real = server.answer
-
-        def answer(method: str, target: str, headers: dict[str, str], raw: bytes) -> Answer:
-            if target.startswith("/upload") and broken:
-                return broken.pop()
-            return real(method, target, headers, raw)
-
-        server.answer = answer  # type: ignore[method-assign]
+        server.at_upload = [error(503, "UNAVAILABLE", "try later"), Answer(drop=True)]
         assert run_here(*flags(server, large)) == 0
-        assert not broken
+        assert not server.at_upload
         assert len(server.uploaded) == 1
     assert drafts(large) == DRAFT
 
@@ -395,14 +397,7 @@ def test_a_bad_key_at_the_upload_ends_the_run(
 ) -> None:
     with GeminiServer() as server:
         watching(server)
-        real = server.answer
-
-        def answer(method: str, target: str, headers: dict[str, str], raw: bytes) -> Answer:
-            if target.startswith("/upload"):
-                return error(403, "PERMISSION_DENIED", "AIza-sesame may not upload")
-            return real(method, target, headers, raw)
-
-        server.answer = answer  # type: ignore[method-assign]
+        server.at_upload = [error(403, "PERMISSION_DENIED", "AIza-sesame may not upload")]
         assert run_here(*flags(server, large)) == 4
     line = complaint(capsys.readouterr().err)
     assert "refuses the key in GEMINI_API_KEY" in line
