@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email
-import email.policy
 import json
 import threading
 import time
@@ -295,19 +294,17 @@ class BatchServer:
 
     def _upload(self, headers: dict[str, str], raw: bytes) -> Answer:
         kind = next(value for name, value in headers.items() if name.lower() == "content-type")
-        form = email.message_from_bytes(
-            f"Content-Type: {kind}\r\n\r\n".encode() + raw, policy=email.policy.HTTP
-        )
-        if not form.is_multipart():
+        if not kind.startswith("multipart/form-data; boundary="):
             return refusal(400, "Could not parse multipart form")
-        fields = {
-            part.get_param("name", header="content-disposition"): part for part in form.walk()
-        }
-        if "purpose" not in fields or "file" not in fields:
-            return refusal(400, "'purpose' and 'file' are required")
-        purpose = fields["purpose"].get_payload(decode=True).decode().strip()
-        name = fields["file"].get_filename() or ""
-        data = fields["file"].get_payload(decode=True)
+        purpose, name, data = "", "", b""
+        for part in raw.split(b"--" + kind.partition("boundary=")[2].strip('"').encode())[1:-1]:
+            head, _, content = part.partition(b"\r\n\r\n")
+            told = email.message_from_bytes(head.strip())
+            match told.get_param("name", header="content-disposition"):
+                case "purpose":
+                    purpose = content.removesuffix(b"\r\n").decode()
+                case "file":
+                    name, data = told.get_filename() or "", content.removesuffix(b"\r\n")
         if purpose != "batch" or not name.endswith(".jsonl"):
             return refusal(400, f"Invalid purpose {purpose!r} or file name {name!r}")
         if len(data) > 200_000_000:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -15,11 +16,21 @@ import pytest
 from batches import BatchServer, refusal
 from doors import TWO_RANKS, finals, report_of, run, run_here, snapshot, start
 from few import write
+from films import colours, film
 from launches import PATIENCE, kill_all, leftovers, wait_until
 from loopback import Answer, ChatServer
 from merges import complaint
 from PIL import Image
-from seeing import bytes_of, describe, drafts_of, paint, picture_of, seeing
+from seeing import (
+    bytes_of,
+    colour_at,
+    describe,
+    drafts_of,
+    paint,
+    picture_of,
+    pictures_of,
+    seeing,
+)
 
 COLOURS = ("red", "green", "blue", "yellow", "orange")
 DRAFTS = {colour: f"a {colour} wall in a wide shot" for colour in COLOURS}
@@ -479,6 +490,47 @@ def test_a_damaged_picture_costs_itself(pictures: Path, batches: BatchServer) ->
     assert list(failed(pictures)) == ["damaged.png"]
     assert drafts(pictures) == DRAFTS
     assert (once(batches), batches.calls["create"]) == (True, 1)
+
+
+def test_a_video_is_sent_as_its_frames_and_a_broken_one_costs_itself(
+    pictures: Path, batches: BatchServer
+) -> None:
+    film(pictures / "turning.mp4", colours("red", "green", "blue"), count=30)
+    write(pictures / "broken.mp4", b"no video at all")
+    seen = []
+
+    def look(image: Image.Image, body: dict[str, Any]) -> Answer:
+        shown = pictures_of(body)
+        if len(shown) > 1:
+            seen.append([colour_at(frame, 0.5, 0.5) for frame in shown])
+            return Answer("a wall that turns from red to blue")
+        return describe(image, body)
+
+    batches.script = seeing(look)
+    draft(batches, pictures)
+    (frames,) = seen
+    assert frames == sorted(frames, key=["red", "green", "blue"].index)
+    assert set(frames) == {"red", "green", "blue"}
+    assert drafts(pictures) == {**DRAFTS, "turning": "a wall that turns from red to blue"}
+    assert list(failed(pictures)) == ["broken.mp4"]
+    assert (once(batches, 6), batches.calls["create"]) == (True, 1)
+
+
+def test_what_is_too_large_for_one_file_of_requests_goes_in_several(
+    tmp_path: Path, batches: BatchServer
+) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    noise = Image.effect_noise((1900, 1900), 120).convert("RGB")
+    noise.save(folder / "0.png", compress_level=1)
+    for number in range(1, 26):  # each is asked something else
+        os.link(folder / "0.png", folder / f"{number}.png")
+    question = ("--prompt", "What is {{ name }}?", "--jpeg_quality", 100, "--max_side", 1900)
+    batches.script = seeing(lambda *_: Answer("a wall of noise"))
+    draft(batches, folder, *question)
+    assert len(drafts(folder)) == 26
+    assert len(batches.batches) == 2
+    assert once(batches, 26)
 
 
 def test_the_same_picture_twice_is_sent_once(pictures: Path, batches: BatchServer) -> None:
