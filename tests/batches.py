@@ -160,7 +160,18 @@ class BatchServer:
             batch.errors = [{"code": "token_limit_exceeded", "message": ENQUEUED}]
         return said(batch.told())
 
+    def finish(self) -> None:
+        """All that was started runs to its end, whether anybody looks or not."""
+        self.held = False
+        with self._turn:
+            for batch in self.batches.values():
+                while batch.status in _STATES[:3]:
+                    self.step(batch)
+
     def step(self, batch: Batch) -> None:
+        if batch.input not in self.files and batch.status in _STATES[:3]:
+            batch.errors = [{"code": "file_not_found", "message": "The input file is gone."}]
+            batch.status = "validating"
         if batch.status == "validating" and batch.errors:
             batch.status = "failed"
         elif batch.status in _STATES[:3] and not (self.held and batch.status == "in_progress"):

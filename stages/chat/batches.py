@@ -6,7 +6,6 @@ for a while, then the run ends, and what is under way goes on at the server.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -255,18 +254,3 @@ class Batches:
 def _name(tag: str) -> str:
     """Of the file of requests, by which it is found again."""
     return f"enhance-{tag}.jsonl"
-
-
-def of_line(told: Mapping[str, Any]) -> tuple[str, Answer | None, str]:
-    """(custom_id, answer as a server of chat completions gives it, why there is none) of a line in
-    a file of answers or errors."""
-    name = str(told.get("custom_id") or "")
-    response = told.get("response")
-    if isinstance(response, dict):
-        body = json.dumps(response.get("body")).encode()
-        status = response.get("status_code")
-        return name, Answer(status if isinstance(status, int) else 500, {}, body), ""
-    error = told.get("error")
-    error = error if isinstance(error, dict) else {"message": error or "no answer"}
-    said = (str(error[part]) for part in ("code", "message") if error.get(part))
-    return name, None, ": ".join(said)

@@ -6,7 +6,6 @@ ended, finds it: nothing is sent, and paid for, a second time.
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import threading
@@ -16,17 +15,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
-from stages.chat.batches import FULL, Batch, Batches, of_line
-from stages.chat.dialect import ErrorInside, only_thoughts, read_reply
+from stages.chat.batches import FULL, Batch, Batches
+from stages.chat.dialect import only_thoughts
 from stages.chat.host import Host
+from stages.chat.outcome import outcome
 from stages.chat.purse import Purse
-from stages.chat.wire import Unreadable
 from stages.llm import Options, Reply
 
 log = logging.getLogger(__name__)
 
 _FIRST, _RAREST = 1.0, 60.0  # seconds between two looks at a batch
 _FIRST_LOCAL = 0.1  # where the server is this machine's own
+# Batches that an empty queue of ours refuses, one after the other, and seconds until the second:
+# other processes and people may have filled it.
+_REFUSALS, _FULL = 5, 60.0
 _FEW = 10  # answers that do not yet show what all will be
 
 
@@ -62,7 +64,7 @@ class _Batch:
     sent: Sent
     due: float  # when it is looked at next
     pause: float
-    own: bool = False  # sent by this process
+    alone: bool = False  # no other one of this process was under way when it was sent
     ended: bool = False
     status: str = ""
     turn: threading.Lock = field(default_factory=threading.Lock)
@@ -89,6 +91,8 @@ class Waiting:
         self._turn = threading.Lock()
         self._known: dict[str, _Batch] = {}  # by tag
         self._full = False  # the server's queue takes no more until a batch has ended
+        self._not_before = 0.0  # or until some time has passed, if none of ours is in it
+        self._refusals = 0  # of batches in a row that were alone
         self._pause = _FIRST_LOCAL if host.local else _FIRST
         self._closed = False
         self.outcomes: dict[str, Reply | RuntimeError] = {}
@@ -128,12 +132,12 @@ class Waiting:
     def send(self, requests: IO[bytes], ids: Collection[str], tokens: int, answer: int) -> bool:
         """Starts a batch of requests, which may cost so many tokens of prompts and answers; False
         if the run does not wait until it can. Raises Fatal if there is not the money for it."""
-        while self._full and not self.late:
+        while self._crowded and not self.late:
             self._host.pause(self._pause)
         held = ExitStack()
         worst = self._prices.cost(max(tokens * 1.5, self.heaviest * len(ids)), answer)
         held.enter_context(self._purse.hold(worst, lambda: self._host.stopped or self.late))
-        if self._host.stopped or self._full or not self._purse.within:
+        if self._host.stopped or self._crowded or not self._purse.within:
             held.close()
             return False
         sent = self._memory.begin(self._host.address, ids)
@@ -142,8 +146,9 @@ class Waiting:
         log.info("%s: batch %s of %d pictures", self._host.address, batch.id, len(ids))
         pause = self._pause if batch.wait is None else batch.wait
         with self._turn:
+            alone = all(one.ended for one in self._known.values())
             due = time.monotonic() + pause
-            self._known[sent.tag] = _Batch(sent, due, self._pause, own=True, held=held)
+            self._known[sent.tag] = _Batch(sent, due, self._pause, alone=alone, held=held)
         return True
 
     def wait(self, ids: Collection[str]) -> None:
@@ -186,6 +191,10 @@ class Waiting:
             )
         self._memory.close()
 
+    @property
+    def _crowded(self) -> bool:
+        return self._full or time.monotonic() < self._not_before
+
     def _under_way(self, ids: Collection[str]) -> list[_Batch]:
         found: dict[str, _Batch] = {}
         for name in ids:
@@ -224,7 +233,7 @@ class Waiting:
             with tempfile.TemporaryFile() as into:
                 if self._batches.fetch(file, into):
                     into.seek(0)
-                    answers |= dict(self._read(line) for line in into if line.strip())
+                    answers |= dict(outcome(line, self._host) for line in into)
                 else:
                     log.warning("%s: the answers of batch %s are gone", self._host.address, told.id)
         answers = {name: answer for name, answer in answers.items() if name in sent.ids}
@@ -248,6 +257,8 @@ class Waiting:
         with self._turn:
             batch.ended = True
             self._full = False
+            if replies:
+                self._refusals = 0
         batch.held.close()
         self._memory.lose(sent, lost)
         if told.input:
@@ -265,30 +276,16 @@ class Waiting:
             )
         with self._turn:
             self._full = any(not one.ended for one in self._known.values())
-        if batch.own and not self._full:
+            if batch.alone and not self._full:
+                self._refusals += 1
+                pause = _FULL * 2 ** (self._refusals - 1) if told.wait is None else told.wait
+                self._not_before = time.monotonic() + pause
+        if self._refusals == _REFUSALS:
             raise self._host.fatal(
-                f"{said}. A batch of {count} pictures is too many for its queue now: wait for "
+                f"{said.rstrip('.')}: {count} pictures are too many for its queue now; wait for "
                 "batches that others have there, or send fewer with --batch_size"
             )
-        self._host.tell("full", f"{said}; {count} pictures wait until a batch has ended")
-
-    def _read(self, line: bytes) -> tuple[str, Reply | RuntimeError]:
-        try:
-            told = json.loads(line)
-            name, answer, why = of_line(told)
-        except (ValueError, AttributeError):
-            return "", RuntimeError("a line that is none")
-        if answer is None:
-            return name, self._failed(why)
-        if answer.status != 200:
-            return name, self._failed(self._host.trouble(answer))
-        try:
-            return name, read_reply(answer)
-        except (ErrorInside, Unreadable) as error:
-            return name, self._failed(error)
-
-    def _failed(self, why: object) -> RuntimeError:
-        return RuntimeError(f"{self._host.address}: {self._host.masked(why)}")
+        self._host.tell("full", f"{said.rstrip('.')}; {count} pictures wait for room")
 
     def _doubt(self, replies: Collection[Reply]) -> None:
         """Raises Fatal if most answers are thoughts alone: each would be asked for again."""
