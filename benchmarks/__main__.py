@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("drafts", "sharing", "scale", "cleaning", "merging")
+SCRIPTS = ("drafts", "films", "sharing", "scale", "cleaning", "merging")
 
 
 def measured(name: str) -> dict[str, Any]:
