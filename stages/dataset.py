@@ -224,7 +224,7 @@ def _by_folder(path: str) -> str:
     return os.path.normcase(path).replace(os.sep, "\0")
 
 
-NO_PICTURE = "belong to no picture"
+NO_PICTURE = "belong to no picture or video"
 OTHER_FORM = "are not read: their accents have another Unicode form (NFC, NFD) than the picture's"
 
 

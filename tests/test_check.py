@@ -182,7 +182,11 @@ def test_a_table_by_problem_comes_first(
         add(one, few, name, None)
     write(one / "a.txt", f"{GOOD}\n")
     first, second, *_, last = told(capsys, 3, one)
-    assert first.split() == ["2", "missing_caption", *["a", "picture", "without", "a", "caption"]]
+    assert first.split() == [
+        "2",
+        "missing_caption",
+        *["a", "picture", "or", "video", "without", "a", "caption"],
+    ]
     assert second.split() == ["1", "trailing_newline", *["ends", "with", "a", "line", "break"]]
     assert last == "3 files have problems"
 
@@ -468,3 +472,19 @@ def test_a_reader_that_has_seen_enough_ends_nothing_in_a_traceback(few: Path) ->
     process.stdout.close()
     assert process.wait(60) == 3
     assert "Traceback" not in process.stderr.read()
+
+
+def test_videos_are_checked_as_pictures_are(
+    one: Path, few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(one / "clip.mp4", "a video")
+    write(one / "clip.txt", GOOD)
+    write(one / "silent.webm", "another one")
+    files = found(capsys, one)["files"]
+    assert [row["label"] for row in files["silent.webm"]] == ["missing_caption"]
+    assert "clip.mp4" not in files
+    files = found(capsys, one, "--trainer", "sd-scripts", "--caption_extension", ".txt")["files"]
+    assert "sd-scripts does not see .mp4 videos" in files["clip.mp4"][0]["message"]
+    files = found(capsys, one, "--trainer", "musubi-tuner")["files"]
+    assert "clip.mp4" not in files
+    assert "stops where it is a video" in files["silent.webm"][0]["message"]

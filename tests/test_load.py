@@ -262,7 +262,7 @@ def test_captions_that_are_not_read_are_told(
     caption_all(few, server)
     said = capsys.readouterr().err
     assert "are not read: trainers look for .txt, rename them (one.TXT)" in said
-    assert "belong to no picture (lonely.txt)" in said
+    assert "belong to no picture or video (lonely.txt)" in said
     caption_all(few, server, "--caption_extension", ".caption")
     assert "are not read: --caption_extension is .caption" in capsys.readouterr().err
 

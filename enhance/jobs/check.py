@@ -178,7 +178,7 @@ def _check_names(found: Found, seen: Survey, layout: Layout, trainer: Trainer | 
             # Another extension is another text, unless only its case differs.
             if Path(name).suffix.lower() == layout.extension.lower():
                 rename = f"is not read: trainers look for {layout.extension}, rename it"
-                told = {NO_PICTURE: "belongs to no picture", OTHER_FORM: _ACCENTS}
+                told = {NO_PICTURE: "belongs to no picture or video", OTHER_FORM: _ACCENTS}
                 message = told.get(reason, rename)
                 found.add(name, Problem("orphan_caption", False, message=message))
     forks = [path for path in seen.hidden if path.name.startswith("._")]

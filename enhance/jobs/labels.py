@@ -37,9 +37,9 @@ PROBLEMS = {
     "placeholder": "a place for the anchor, not filled in",
     "wildcard_syntax": "signs that sd-scripts takes for its own",
     "token_budget": "longer than the text encoder reads",
-    "missing_caption": "a picture without a caption",
-    "orphan_caption": "a caption without a picture",
-    "stem_collision": "two pictures that share a caption file",
+    "missing_caption": "a picture or video without a caption",
+    "orphan_caption": "a caption without a picture or video",
+    "stem_collision": "two files that share a caption file",
     "unreadable": "a caption file that cannot be opened",
     "trainer": "what the named trainer stops at or drops",
 }
