@@ -350,17 +350,18 @@ class Replicate:
                     if self.headers["authorization"] == f"Bearer {TOKEN}":
                         status, body = made(data)
                     else:
-                        status, body = 401, {"title": "Unauthenticated", "detail": "Bad token"}
+                        said = f"No such token: {self.headers['authorization']}"
+                        status, body = 401, {"title": "Unauthenticated", "detail": said}
                 if not status or server.hidden:
                     self.close_connection = True
                     self.connection.close()
                     return
-                said = b"" if body is None else json.dumps(body).encode()
+                sent = b"" if body is None else json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(said)))
+                self.send_header("content-length", str(len(sent)))
                 self.end_headers()
-                self.wfile.write(said)
+                self.wfile.write(sent)
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import REPOSITORY, finals, report_of, run_here, snapshot, start
+from doors import REPOSITORY, TWO_RANKS, finals, report_of, run_here, snapshot, start
 from few import write
 from films import colours, film, moving
 from launches import PATIENCE, kill_all, wait_until
@@ -221,6 +221,8 @@ def test_one_that_works_past_the_timeout_is_canceled_and_costs_its_file_once(
     with Replicate(script) as server:
         draft(server, pictures, "--timeout", 1)
         assert (len(server.creations), server.canceled()) == (3, 1)
+        # At 0, 0.3, 0.8 and 1.4 seconds, or fewer on a slow machine.
+        assert max(one.looks for one in server.predictions.values()) <= 4
     (failed,) = report_of(pictures)["failed"]
     assert failed["file"] == "b.jpg"
     assert "still at work after 1 s (--timeout)" in failed["reason"]
@@ -374,6 +376,7 @@ def test_a_token_that_is_refused_or_missing_ends_the_run_with_one_line_that_does
         draft(server, pictures, status=4)
         line = complaint(capsys.readouterr().err)
         assert "refuses the key in REPLICATE_API_TOKEN" in line
+        assert "No such token" in line
         assert "r8_wrong" not in line
         monkeypatch.delenv("REPLICATE_API_TOKEN")
         draft(server, pictures, status=4)
@@ -574,6 +577,18 @@ def test_what_a_killed_run_began_is_collected_by_the_next_one_and_not_paid_again
         before = snapshot(pictures)
         draft(server, pictures)
     assert snapshot(pictures) == before
+    assert drafts(pictures) == DRAFTS
+    assert not left(pictures)
+
+
+def test_what_several_processes_began_is_collected_by_one(pictures: Path) -> None:
+    with Replicate(lambda *_: Plan(working=-1)) as server:
+        launch = start(*flags(server, pictures), "--concurrency", 4, launcher=TWO_RANKS)
+        wait_until(lambda: len(server.creations) == 3 and server.looked() > 3)
+        kill_all(launch)
+        server.finish()
+        draft(server, pictures)
+        assert len(server.creations) == 3
     assert drafts(pictures) == DRAFTS
     assert not left(pictures)
 
