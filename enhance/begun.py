@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from stages.sample import Fatal
+
 _KEPT = 86400.0  # seconds: no service keeps an output longer
 
 
@@ -41,6 +43,7 @@ class Begun:
             return str(entry["prediction"])
 
     def note(self, request: str, prediction: str) -> None:
+        """Raises Fatal if it cannot be written: then nothing may be begun."""
         entry = {
             "request": request,
             "prediction": prediction,
@@ -50,11 +53,14 @@ class Begun:
         with self._turn:
             self._earlier()
             self._open[request] = entry
-            if self._file is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 - for the run
-            self._file.write(_line(entry))
-            os.fsync(self._file.fileno())
+            try:
+                if self._file is None:
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 - for the run
+                self._file.write(_line(entry))
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise Fatal(f"cannot write {self._path}: {error.strerror}") from None
 
     def ended(self, request: str) -> None:
         with self._turn:

@@ -534,6 +534,33 @@ def test_a_caption_in_one_step_is_asked_for_by_the_rules_before_the_prompt_or_be
     assert finals(pictures)["a"] == "a red wall in cutout style"
 
 
+def test_a_video_that_is_asked_about_twice_is_uploaded_once(tmp_path: Path) -> None:
+    film(tmp_path / "few" / "a.mp4", moving("red"))
+
+    def script(number: int, _: dict[str, Any]) -> Plan:
+        return Plan("a circle" if number == 1 else "a red circle in cutout style")
+
+    with Replicate(script) as server:
+        caption(server, tmp_path / "few", model="vendor/flash")
+        assert len(server.inputs) == 2
+        assert len(server.files) == 1
+        assert server.deleted == [*server.files]
+    assert finals(tmp_path / "few") == {"a": "a red circle in cutout style"}
+
+
+def test_a_service_on_which_every_prediction_fails_ends_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(9):
+        paint(tmp_path / "many" / f"{number}.png", "red", size=(64 + number, 48))
+    with Replicate(lambda *_: Plan(status="failed", error="no GPU")) as server:
+        draft(server, tmp_path / "many", "--concurrency", 1, status=4)
+        assert len(server.creations) == 5 + 1  # the last with a picture of our own
+    line = complaint(capsys.readouterr().err)
+    assert "5 files in a row got no answer" in line
+    assert "no GPU" in line
+
+
 def test_a_model_that_takes_no_prompt_writes_no_caption_in_one_step(
     pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -117,7 +117,7 @@ class Captioner:
         return Answer(reply.text.strip(), reply.finish or "stop", tokens, spent=spent)
 
     def let_go(self, message: Message) -> None:
-        """What was uploaded for an answer is deleted with it."""
+        self._service.let_go(message)
 
     def close(self) -> None:
         self._service.close()

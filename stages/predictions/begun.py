@@ -14,7 +14,8 @@ class Begun(Protocol):
         ...
 
     def note(self, request: str, prediction: str) -> None:
-        """On disk before this returns. "": it is about to be begun. Raises OSError."""
+        """On disk before this returns; "": it is about to be begun. Raises Fatal if that is
+        impossible."""
         ...
 
     def ended(self, request: str) -> None:

@@ -15,16 +15,17 @@ from datetime import datetime
 from typing import Any
 
 from stages.chat.trouble import ENDING, Trouble
-from stages.chat.wire import Late, Unanswered, Unreadable
+from stages.chat.wire import Late, Unanswered, Unreadable, Untrusted
 from stages.llm import Options
 from stages.predictions.begun import Begun
 from stages.predictions.errand import Errand
 from stages.predictions.inputs import Inputs
 from stages.predictions.site import Site, Told
+from stages.predictions.uploads import Uploads
 
 INLINE = 1_000_000  # bytes of a picture in the request itself; larger ones are uploaded
 _CREATING = 60.0  # seconds: it is answered at once, but has to be sent
-_LEAVING = 5.0  # seconds to cancel and clean up, within what an interrupted run may take
+_LEAVING = 5.0  # seconds to cancel it, within what an interrupted run may take
 _LOST = 20.0  # seconds without a look at it
 _COLD = 3.0  # seconds of "starting" that are told
 _LAG = 1.0  # seconds until what was begun stands in the list
@@ -43,6 +44,7 @@ class Course:
         self._site, self._options, self._begun = site, options, begun
         self.model, _, self.version = options.model.partition(":")
         self.inputs = Inputs([])
+        self.uploads = Uploads(site)
         self._ours: set[str] = set()  # predictions that belong to a request
 
     @property
@@ -178,13 +180,8 @@ class Course:
             if len(picture.data) <= INLINE:
                 pictures.append(picture.uri)
                 continue
-            name, address = await self._site.upload(picture, seconds)
-            errand.uploaded.append(name)
-            pictures.append(address)
-        film = ""
-        if message.film:
-            name, film = await self._site.upload(message.film, seconds)
-            errand.uploaded.append(name)
+            pictures.append(await self.uploads.address(picture, seconds))
+        film = await self.uploads.address(message.film, seconds) if message.film else ""
         fps = message.film.fps if message.film else 0.0
         said, manner = message.said, errand.manner
         return self.inputs.filled(said, manner, pictures=pictures, film=film, fps=fps)
@@ -210,14 +207,13 @@ class Course:
         return ""
 
     async def left(self, errand: Errand) -> None:
-        """Nobody waits for it any more: it is not to run on, and its files are nobody's."""
-        todo = [self._site.delete(name) for name in errand.uploaded]
-        if errand.prediction and not errand.ended:
-            todo.append(self._site.cancel(errand.prediction))
-        errand.uploaded, errand.ended = [], True
-        with suppress(TimeoutError):
+        """Nobody waits for it any more: it is not to run on."""
+        if not errand.prediction or errand.ended:
+            return
+        errand.ended = True
+        with suppress(TimeoutError, Trouble, Unanswered, Untrusted, Unreadable):
             async with asyncio.timeout(_LEAVING):
-                await asyncio.gather(*todo, return_exceptions=True)
+                await self._site.cancel(errand.prediction)
 
     def _given_up(self, why: str) -> RuntimeError:
         return RuntimeError(f"{self._site.address}: {self._site.masked(why)}")

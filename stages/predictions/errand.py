@@ -24,7 +24,6 @@ class Errand:
     manner: Manner
     key: str = ""
     input: dict[str, Any] = field(default_factory=dict)
-    uploaded: list[str] = field(default_factory=list)  # names of its files on the service
     prediction: str = ""
     earlier: bool = False  # it was begun by a process that died
     since: float = 0.0  # when its creation was first asked for

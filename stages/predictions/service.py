@@ -77,6 +77,13 @@ class Predictions(Client[Site, Errand]):
         finally:
             self._tidy(errand)
 
+    def let_go(self, message: Message) -> None:
+        """Nothing of what it shows need stay with the service."""
+        ours = self.course.uploads.of(message)
+        if ours:
+            with suppress(Closed):  # then all are deleted
+                self.host.run(self.course.uploads.delete(ours))
+
     def _fit(self, inputs: Inputs) -> None:
         """Raises Fatal for a model that cannot be asked about pictures."""
         fatal = self.host.fatal
@@ -146,6 +153,6 @@ class Predictions(Client[Site, Errand]):
             self._tidy(errand)
 
     def _tidy(self, errand: Errand) -> None:
-        if errand.uploaded or (errand.prediction and not errand.ended):
+        if errand.prediction and not errand.ended:
             with suppress(Closed):  # then it was left already
                 self.host.run(self.course.left(errand))

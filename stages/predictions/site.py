@@ -40,6 +40,7 @@ class Site(Place):
         super().__init__(address.rstrip("/").removesuffix("/v1"), key, role, local=False)
         self._loop = Loop(self._leave)
         self._longest = max(5.0, min(longest, _LONGEST))
+        self.at_the_end: list[Callable[[], Awaitable[None]]] = []  # once all else has ended
         self._sdk: Any = None
         self._transport: Any = None
 
@@ -47,7 +48,7 @@ class Site(Place):
         """Raises Fatal without the SDK."""
         try:
             import replicate  # noqa: F401
-        except ImportError as error:
+        except Exception as error:  # it may break in its own way on a Python that it does not know
             needs = f"--captioner replicate needs the package replicate ({error})"
             raise Fatal(f"{needs}: {_PACKAGE}") from None
 
@@ -231,5 +232,7 @@ class Site(Place):
         )
 
     async def _leave(self) -> None:
+        for work in self.at_the_end:
+            await work()
         if self._transport is not None:
             await self._transport.aclose()
