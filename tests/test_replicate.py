@@ -538,7 +538,7 @@ def test_a_video_that_is_asked_about_twice_is_uploaded_once(tmp_path: Path) -> N
     film(tmp_path / "few" / "a.mp4", moving("red"))
 
     def script(number: int, _: dict[str, Any]) -> Plan:
-        return Plan("a circle" if number == 1 else "a red circle in cutout style")
+        return Plan(f"a red circle in {'cutout' if number > 1 else 'a drawn'} style")
 
     with Replicate(script) as server:
         caption(server, tmp_path / "few", model="vendor/flash")
