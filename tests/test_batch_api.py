@@ -20,7 +20,7 @@ from doors import TWO_RANKS, finals, report_of, run, run_here, snapshot, start
 from few import write
 from films import colours, film
 from launches import PATIENCE, kill_all, leftovers, wait_until
-from loopback import Answer, ChatServer
+from loopback import Answer, ChatServer, merge
 from merges import complaint
 from PIL import Image
 from seeing import (
@@ -193,16 +193,26 @@ def test_a_run_that_has_waited_long_enough_ends_and_keeps_what_was_answered(
     assert once(batches)
 
 
+@pytest.mark.parametrize("instant", ["upload", "create", "look"])
 def test_asked_to_stop_it_ends_at_once_and_the_batches_go_on(
-    pictures: Path, batches: BatchServer
+    pictures: Path, batches: BatchServer, instant: str
 ) -> None:
     batches.held = True
+    reached, released = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        reached.set()
+        released.wait(PATIENCE)
+
+    batches.at[instant] = hold
     process = start(*flags(batches, pictures))
-    wait_until(lambda: batches.calls["look"] > 2)
+    assert reached.wait(PATIENCE)
     process.send_signal(signal.SIGINT)
     _, complained = process.communicate(timeout=25)
+    del batches.at[instant]
+    released.set()
     assert process.returncode == 130
-    assert "1 batch of 5 pictures is under way" in complained
+    assert ("a batch of 5 pictures is under way" in complained) == (instant == "look")
     assert "Traceback" not in complained
     assert leftovers(pictures) == []
     batches.held = False
@@ -697,6 +707,21 @@ def test_the_caption_in_one_step_is_mended_alone(pictures: Path, batches: BatchS
     assert len(finals(pictures)) == len(COLOURS)
     assert once(batches)
     assert len(batches.drafts_alone) <= 1
+
+
+def test_drafts_of_batches_are_merged_as_they_come(pictures: Path, batches: BatchServer) -> None:
+    batches.script = seeing(then=merge)
+    where = ("--dataset_dir", pictures, "--base_url", batches.url, "--captioner", "openai")
+    rules = ("--anchor", "cutout style", "--lora_type", "style", "--batch_api", "--batch_size", 2)
+    write(pictures / "red.txt", "made for Otto")
+    assert run_here(*where, *rules) == 0
+    assert len(finals(pictures)) == len(COLOURS)
+    assert finals(pictures)["red"] == "a red wall in a wide shot in cutout style, made for Otto"
+    assert once(batches)
+    assert len(batches.drafts_alone) == len(COLOURS)  # the merges
+    calls = Counter(batches.calls)
+    assert run_here(*where, *rules) == 0
+    assert batches.calls == calls
 
 
 def test_two_processes_send_each_picture_once(pictures: Path, batches: BatchServer) -> None:

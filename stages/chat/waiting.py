@@ -143,8 +143,8 @@ class Waiting:
         sent = self._memory.begin(self._host.address, ids)
         batch = self._batches.submit(requests, sent.tag)
         self._memory.created(sent, batch.id)
-        log.info("%s: batch %s of %d pictures", self._host.address, batch.id, len(ids))
-        pause = self._pause if batch.wait is None else batch.wait
+        log.info("%s: batch %s of %s", self._host.address, batch.id, _pictures(len(ids)))
+        pause = self._pause if batch.wait is None else self._wished(batch)
         with self._turn:
             alone = all(one.ended for one in self._known.values())
             due = time.monotonic() + pause
@@ -180,20 +180,19 @@ class Waiting:
         for batch in self._known.values():
             batch.held.close()
         if left:
-            pictures = sum(len(batch.sent.ids) for batch in left)
-            count = f"{len(left)} batch{'es' if len(left) > 1 else ''}"
-            log.warning(
-                "%s: %s of %d pictures %s under way; the same command collects the answers",
-                self._host.address,
-                count,
-                pictures,
-                "are" if len(left) > 1 else "is",
-            )
+            count = _pictures(sum(len(batch.sent.ids) for batch in left))
+            are = f"{len(left)} batches of {count} are" if left[1:] else f"a batch of {count} is"
+            told = "under way; the same command collects the answers"
+            log.warning("%s: %s %s", self._host.address, are, told)
         self._memory.close()
 
     @property
     def _crowded(self) -> bool:
         return self._full or time.monotonic() < self._not_before
+
+    def _wished(self, told: Batch) -> float:
+        """Seconds until the server wants to be asked again; "at once" is meant for one request."""
+        return max(told.wait or 0.0, 0.0 if self._host.local else _FIRST)
 
     def _under_way(self, ids: Collection[str]) -> list[_Batch]:
         found: dict[str, _Batch] = {}
@@ -223,7 +222,7 @@ class Waiting:
         if told.ended:
             self._collect(batch, told)
             return
-        batch.due = time.monotonic() + (batch.pause if told.wait is None else told.wait)
+        batch.due = time.monotonic() + (batch.pause if told.wait is None else self._wished(told))
         batch.pause = min(batch.pause * 1.5, _RAREST)
 
     def _collect(self, batch: _Batch, told: Batch) -> None:
@@ -238,13 +237,12 @@ class Waiting:
                     log.warning("%s: the answers of batch %s are gone", self._host.address, told.id)
         answers = {name: answer for name, answer in answers.items() if name in sent.ids}
         turned_away = told.status == "failed" and bool(told.errors or not answers)
-        missing = sent.ids - answers.keys()
         if not turned_away:
             why = RuntimeError(
                 f"{self._host.address}: its batch {told.status} without an answer to it; the same "
                 "command asks again"
             )
-            answers |= dict.fromkeys(missing, why)
+            answers |= dict.fromkeys(sent.ids - answers.keys(), why)
         replies = [answer for answer in answers.values() if isinstance(answer, Reply)]
         for name, reply in answers.items():
             if not isinstance(reply, Reply):
@@ -272,7 +270,7 @@ class Waiting:
         said = "; ".join(dict.fromkeys(": ".join(filter(None, one)) for one in told.errors[:5]))
         if not any(code == FULL for code, _ in told.errors):
             raise self._host.fatal(
-                f"refuses a batch of {count} pictures: {said or 'it does not say why'}"
+                f"refuses a batch of {_pictures(count)}: {said or 'it does not say why'}"
             )
         with self._turn:
             self._full = any(not one.ended for one in self._known.values())
@@ -295,3 +293,7 @@ class Waiting:
                 f"{empty} of {len(replies)} answers of a batch are thoughts without a caption: "
                 "give it more room (--max_new_tokens) or less to think (--reasoning_effort low)"
             )
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
