@@ -400,6 +400,15 @@ def test_what_passes_costs_no_draft(pictures: Path, fault: Answer) -> None:
     assert drafts(pictures) == DRAFTS
 
 
+def test_a_connection_that_breaks_again_and_again_is_asked_on_by_our_rules_not_the_sdks(
+    pictures: Path,
+) -> None:
+    with GeminiServer(failing("blue", Answer(drop=True), 3)) as server:
+        draft_on(server, pictures)
+        assert len(server.drafts) == 6
+    assert drafts(pictures) == DRAFTS
+
+
 def test_a_minute_is_waited_for_as_long_as_the_server_says(
     pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -209,6 +209,17 @@ def test_a_video_is_uploaded_once_however_often_it_is_asked_about(large: Path) -
     assert drafts(large) == DRAFT
 
 
+def test_an_upload_is_deleted_before_the_next_video_is_asked_about(tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    for name in ("a", "b", "c"):
+        enlarge(film(folder / f"{name}.mp4", colours("red")))
+    there: list[int] = []
+    with GeminiServer() as server:
+        watching(server, lambda _: there.append(len(server.files)))
+        assert run_here(*flags(server, folder, "--concurrency", 1)) == 0
+    assert there == [1, 1, 1]
+
+
 def test_a_caption_in_one_step_is_repaired_with_the_same_upload(large: Path) -> None:
     def look(body: dict[str, Any]) -> Answer:
         words = (

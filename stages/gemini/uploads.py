@@ -39,6 +39,7 @@ _AT_ONCE = 4  # uploads: more share the same line
 _FIRST, _LONGER, _LONGEST = 0.5, 1.5, 10.0  # seconds between looks at one that is processed
 _DELETING = 5.0  # seconds: less than an interrupted run has left
 _SWEEPING = 20.0
+_CLOCK = 5  # seconds that the start of a process may seem to move
 _OURS = re.compile(r"enhance-captions ([0-9a-f]{12})-(\d+)-(\d+)")
 
 
@@ -211,7 +212,8 @@ def _left_over(mark: str) -> bool:
     found = _OURS.fullmatch(mark)
     if found is None or found[1] != _machine():
         return False
-    return _began(int(found[2])) != int(found[3])
+    # Clocks are set, and with them the time at which everything began.
+    return abs(_began(int(found[2])) - int(found[3])) > _CLOCK
 
 
 @cache
