@@ -1,4 +1,4 @@
-"""Any model on Replicate that takes pictures: the vendor's own and those that people put there.
+"""Any model on Replicate that takes pictures, the vendor's own and those that people put there.
 
 Nothing is loaded here. What a model takes is read from its own schema (`stages/predictions`); the
 rules for what fails are those of the client that merges (`stages/chat`).
