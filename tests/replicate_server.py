@@ -115,6 +115,7 @@ class Replicate:
         self.faults: list[int] = []  # what the next looks are answered
         self.forgotten: set[str] = set()  # predictions whose output is kept no longer
         self.turn = threading.RLock()
+        self.stuck: threading.Event | None = None  # what cancellations wait for, unanswered
         self.hidden = False  # every connection breaks
         self._http = self._open(0)
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -344,6 +345,9 @@ class Replicate:
                         data += self.rfile.read(size)
                         self.rfile.readline()
                     self.rfile.readline()
+                if server.stuck and self.path.endswith("/cancel"):
+                    server.stuck.wait(300)
+                    return
                 with server.turn:
                     server.asked.append((self.command, self.path))
                     server.headers.append({k.lower(): v for k, v in self.headers.items()})

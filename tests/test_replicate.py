@@ -586,6 +586,24 @@ def test_a_run_that_is_interrupted_cancels_what_it_began(pictures: Path) -> None
     assert not left(pictures)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is told otherwise")
+def test_a_service_that_does_not_answer_holds_no_interrupted_run_and_is_asked_by_the_next(
+    pictures: Path,
+) -> None:
+    with Replicate(lambda *_: Plan(working=-1)) as server:
+        server.stuck = threading.Event()
+        process = start(*flags(server, pictures))
+        wait_until(lambda: server.looked() > 3)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=25)
+        assert process.returncode == 130, err
+        server.stuck.set()
+        server.finish()
+        draft(server, pictures)
+        assert len(server.creations) == 3
+    assert drafts(pictures) == DRAFTS
+
+
 def killed_while(server: Replicate, folder: Path, what: Callable[[], bool]) -> None:
     process = start(*flags(server, folder))
     wait_until(what)
