@@ -106,3 +106,10 @@ def test_what_a_broken_process_held_goes_to_the_others() -> None:
     broken.ended(held[0])
     broken.give_back(but={held[1]})
     assert sorted(well) == sorted(set(range(40)) - {held[0], held[1]})
+
+
+@pytest.mark.parametrize("costly", [0, 1, 7, 40])
+def test_the_costly_files_are_claimed_before_the_others(costly: int) -> None:
+    walk = list(Share(range(40), Ranks(0, 3, 0, HashStore()), costly=costly))
+    assert sorted(walk[:costly]) == list(range(costly))
+    assert sorted(walk[costly:]) == list(range(costly, 40))
