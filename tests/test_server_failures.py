@@ -210,6 +210,26 @@ def test_a_quota_that_is_spent_ends_the_run_at_once_and_the_next_run_goes_on(
     assert finals(notes) == ALL
 
 
+def test_a_quota_of_a_minute_is_waited_for_though_the_sentence_is_that_of_a_day(
+    notes: Path,
+) -> None:
+    told = {
+        "code": 429,
+        "status": "RESOURCE_EXHAUSTED",
+        "message": "You exceeded your current quota, please check your plan and billing details. "
+        "For more information on this error, head to the documentation of rate limits." * 3,
+        "details": [
+            {"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"},
+            {"retryDelay": "0.2s"},
+        ],
+    }
+    full = Answer(status=429, body=json.dumps([{"error": told}]).encode())
+    with ChatServer(lambda number, body: full if number == 2 else answer(number, body)) as server:
+        assert merge_on(server.url, notes, "--concurrency", "1") == 0
+        assert len(server.requests) == len(NAMES) + 1
+    assert finals(notes) == ALL
+
+
 def test_a_server_that_loads_its_model_at_the_start_is_waited_for(
     notes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,7 +127,7 @@ def of_answer(answer: Answer, patience: float) -> Trouble:
         where = answer.headers.get("location", "elsewhere")
         said = f"answers from {where}: use that address"
         return Trouble("address", said, answer.status, headers=answer.headers)
-    return _of(answer.status, message, answer.headers, patience)
+    return _of(answer.status, message, answer.headers, patience, text)
 
 
 def of_error(message: str, status: int, patience: float) -> Trouble:
@@ -137,10 +137,13 @@ def of_error(message: str, status: int, patience: float) -> Trouble:
     return _of(status or 500, f"an error instead of an answer: {text}", {}, patience)
 
 
-def _of(status: int, text: str, headers: Mapping[str, str], patience: float) -> Trouble:
-    seconds = wait_of(headers, text)
+def _of(
+    status: int, text: str, headers: Mapping[str, str], patience: float, whole: str = ""
+) -> Trouble:
+    """`text` is what people are told, `whole` all that the server said."""
+    seconds = wait_of(headers, whole or text)
     kind: Kind
-    if status == 402 or (status in (403, 429) and _SPENT.search(text)):
+    if status == 402 or (status in (403, 429) and _spent(whole or text)):
         kind = "spent"
     elif status == 429 and _LONG.search(text) and seconds is None:
         kind = "long"  # one request larger than a minute's tokens
@@ -169,6 +172,11 @@ def _of(status: int, text: str, headers: Mapping[str, str], patience: float) -> 
     else:
         kind = "wrong"
     return Trouble(kind, text, status, seconds, headers)
+
+
+def _spent(text: str) -> bool:
+    # Google says the same of a minute and of a day, and names the quota behind it.
+    return bool(_SPENT.search(text)) and ("PerMinute" not in text or "PerDay" in text)
 
 
 def wait_of(headers: Mapping[str, str], text: str = "") -> float | None:
