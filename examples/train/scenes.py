@@ -112,7 +112,7 @@ def draw(scene: Scene, rng: random.Random, scale: int = 1) -> Image.Image:
     """
     width, height = (2 * scale * rng.randint(80, 128) for _ in range(2))
     grey = rng.randint(95, 185)
-    background = _tone((grey, grey, grey), rng, 5)
+    background = tone((grey, grey, grey), rng, 5)
     image = Image.new("RGB", (width, height), background)
     pen = ImageDraw.Draw(image)
     objects = (
@@ -123,9 +123,9 @@ def draw(scene: Scene, rng: random.Random, scale: int = 1) -> Image.Image:
         across = rng.uniform(0.38, 0.62)
         x, y = (across, along) if scene.relation == ABOVE else (along, across)
         radius = rng.uniform(0.155, 0.195) * min(width, height)
-        fill = _tone(COLOURS[colour], rng, 10)
-        outline = _outline(shape, radius, math.radians(rng.uniform(-6, 6)))
-        pen.polygon([(x * width + dx, y * height + dy) for dx, dy in outline], fill=fill)
+        fill = tone(COLOURS[colour], rng, 10)
+        corners = outline(shape, radius, math.radians(rng.uniform(-6, 6)))
+        pen.polygon([(x * width + dx, y * height + dy) for dx, dy in corners], fill=fill)
     return image.reduce(2)
 
 
@@ -184,13 +184,13 @@ def _words(scene: Scene) -> set[str]:
     }
 
 
-def _tone(colour: Colour, rng: random.Random, spread: int) -> Colour:
+def tone(colour: Colour, rng: random.Random, spread: int) -> Colour:
     """Shift a colour a little, as no two reds are the same."""
     red, green, blue = (min(255, max(0, value + rng.randint(-spread, spread))) for value in colour)
     return red, green, blue
 
 
-def _outline(shape: str, radius: float, turn: float) -> list[Point]:
+def outline(shape: str, radius: float, turn: float) -> list[Point]:
     """Return the corners of a shape around the origin, by eye equally large for all shapes."""
     if shape == "circle":
         return _spokes([0.92 * radius] * 48, turn)

@@ -144,21 +144,10 @@ def train(pupil: Pupil, pictures: Pictures, steps: int, seed: int) -> list[float
     hook = pupil.projector.register_forward_hook(
         lambda _module, _inputs, output: features.append(output)
     )
-    weights = [*model.parameters(), *head.parameters()]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [w for w in weights if w.ndim >= 2], "weight_decay": 0.01},
-            {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
-        ],
-        lr=pupil.rate,
-        betas=(0.9, 0.98),
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share(step, steps))
-    model.train()
     queue: list[int] = []
-    losses: list[float] = []
-    began = time.monotonic()
-    for step in range(1, steps + 1):
+
+    def loss() -> tuple[Tensor, Tensor]:
+        nonlocal queue
         if len(queue) < BATCH:
             queue = rng.sample(range(len(pictures.scenes)), len(pictures.scenes))
         rows = [queue.pop() for _ in range(BATCH)]
@@ -167,19 +156,47 @@ def train(pupil: Pupil, pictures: Pictures, steps: int, seed: int) -> list[float
         pixels = normalised(shifted(pictures.pixels[rows], rng), pupil.processor.image_processor)
         features.clear()
         output = model(pixel_values=pixels, **question)
-        loss = output.loss + head(features[0], scenes)
+        return output.loss, head(features[0], scenes)
+
+    model.train()
+    losses = fit([*model.parameters(), *head.parameters()], loss, steps, pupil.rate)
+    hook.remove()
+    model.eval()
+    return losses
+
+
+def fit(
+    weights: Sequence[nn.Parameter],
+    loss: Callable[[], tuple[Tensor, Tensor]],
+    steps: int,
+    rate: float,
+) -> list[float]:
+    """Make a loss small: that of a new batch each step, and the one of what helps. Return the
+    first of the two of each step."""
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [w for w in weights if w.ndim >= 2], "weight_decay": 0.01},
+            {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
+        ],
+        lr=rate,
+        betas=(0.9, 0.98),
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share(step, steps))
+    losses: list[float] = []
+    began = time.monotonic()
+    for step in range(1, steps + 1):
+        own, helping = loss()
+        both: Any = own + helping  # backward is not annotated
         optimizer.zero_grad()
-        loss.backward()
+        both.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         schedule.step()
-        losses.append(output.loss.item())
+        losses.append(own.item())
         if step % 250 == 0 or step == steps:
             recent = losses[(step - 1) // 250 * 250 :]
             seconds = time.monotonic() - began
             print(f"step {step}: loss {sum(recent) / len(recent):.4f}, {seconds:.0f} s", flush=True)
-    hook.remove()
-    model.eval()
     return losses
 
 
