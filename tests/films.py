@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import av
+from moves import DIRECTIONS
 from PIL import Image, ImageDraw
+from scenes import COLOURS as SCENE_COLOURS
+from scenes import outline
 from seeing import COLOURS
 
 Draw = Callable[[float], Image.Image]  # a frame by how far the video is, from 0 to 1
@@ -29,6 +32,30 @@ def moving(colour: str = "red", size: tuple[int, int] = SIZE, rightward: bool = 
         return image
 
     return draw
+
+
+def crossing(
+    colour: str, shape: str, direction: str, size: tuple[int, int] = SIZE, background: int = 235
+) -> Draw:
+    """A shape of the scenes that moves in one of the directions of the moves."""
+    width, height = size
+    right, down = DIRECTIONS[direction]
+    corners = outline(shape, 0.2 * min(size), 0.0)
+
+    def draw(progress: float) -> Image.Image:
+        way = 0.3 * (2 * progress - 1)
+        x, y = (0.5 + right * way) * width, (0.5 + down * way) * height
+        image = Image.new("RGB", size, (background,) * 3)
+        pen = ImageDraw.Draw(image)
+        pen.polygon([(x + dx, y + dy) for dx, dy in corners], fill=SCENE_COLOURS[colour])
+        return image
+
+    return draw
+
+
+def backwards(draw: Draw) -> Draw:
+    """The same frames in the other order."""
+    return lambda progress: draw(1 - progress)
 
 
 def colours(*names: str, size: tuple[int, int] = SIZE) -> Draw:
