@@ -34,6 +34,10 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
+# torchvision goes into a folder of its own: PyPI's wheel cannot be loaded beside a torch for the CPU,
+# and would break every other test. Without it those that show a model a video as such are skipped.
 .venv/dev.stamp: .venv/run.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		--no-deps --upgrade --target .venv/torchvision torchvision
 	@touch $@
