@@ -15,6 +15,8 @@ _FPS = 2.0  # frames of a second, unless the user wishes others
 _FASTEST = 24.0  # that any model reads
 # Seconds, and share of the whole, that may lack at the end of a whole file.
 _CUT = (0.4, 0.03)
+# Demuxers whose packets lack times, or where a jump lands anywhere.
+_MEDLEYS = ("mpegts", "mpeg", "asf", "flv")
 AGAIN = "copy or download it again"
 
 
@@ -69,24 +71,30 @@ class Reel:
 
     @classmethod
     def read(cls, container: Any, stream: Any) -> Reel:
-        """Raises Unusable if there are none, or the file breaks off."""
+        """By the packets alone, where these tell. Raises Unusable if there are none, or the file
+        breaks off."""
+        if container.format.name in _MEDLEYS:
+            return cls.played(container, stream)
         stamps, keys, last = array("q"), array("q"), 0.0
-        count, steps = 0, 0
+        count = packets = steps = 0
         for packet in container.demux():
             if packet.pts is not None and packet.time_base:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream_index != stream.index or not packet.size:
                 continue
             count += 1
+            packets += 1
             steps += packet.duration or 0
             stamp = packet.dts if packet.pts is None else packet.pts
-            if stamp is not None:
+            if packet.is_discard:  # before the cut of an edit list, or behind it: never shown
+                count -= 1
+            elif stamp is not None:
                 stamps.append(stamp)
-                if packet.is_keyframe:
-                    keys.append(stamp)
-        if not count:
+            if stamp is not None and packet.is_keyframe:
+                keys.append(stamp)
+        if count < 1:
             raise Unusable(f"there is not one frame in it: {AGAIN}")
-        _check_whole(container, stream, count, last)
+        _check_whole(container, stream, max(stamps, default=0), last, packets)
         stamps, keys = array("q", sorted(stamps)), array("q", sorted(keys))
         base, rate = float(stream.time_base), float(stream.average_rate or stream.base_rate or 25)
         if len(stamps) == count and (count == 1 or stamps[-1] > stamps[0]):
@@ -96,6 +104,25 @@ class Reel:
         # Without times, or all the same: by their number, as players do.
         times = array("d", (number / rate for number in range(count)))
         return cls(times, count / rate, array("q"), array("q"))
+
+    @classmethod
+    def played(cls, container: Any, stream: Any) -> Reel:
+        """By decoding all of it: slow, and right whatever the packets say."""
+        times = array("d")
+        for number, frame in enumerate(container.decode(stream)):
+            late = times[-1] if times else 0.0
+            step = float(1 / (stream.average_rate or 25))
+            # Frames without a time, or with one that goes back, follow each other.
+            seconds = frame.time
+            if seconds is None or (times and seconds <= late):
+                seconds = late + step if number else 0.0
+            times.append(seconds)
+        if not times:
+            raise Unusable(f"there is not one frame in it: {AGAIN}")
+        first, count = times[0], len(times)
+        shown = array("d", (one - first for one in times))
+        step = shown[-1] / max(count - 1, 1) or 0.04
+        return cls(shown, shown[-1] + step, array("q"), array("q"))
 
     def taken(self, sampling: Sampling) -> Reel:
         """The part of it that a trainer takes."""
@@ -126,19 +153,22 @@ class Reel:
         return before if nearer else after
 
 
-def _check_whole(container: Any, stream: Any, count: int, last: float) -> None:
+def _check_whole(container: Any, stream: Any, last_stamp: int, last: float, packets: int) -> None:
     """Raises Unusable for a file that tells of more than is in it. `last` is when the last packet
     of any stream ends, in seconds."""
     import av
 
-    start = max(0.0, (container.start_time or 0) / av.time_base)
     told = (container.duration or 0) / av.time_base
-    lacks = told - (last - start)
+    # Not since the start: a piece of a longer recording tells its end, by the clock of the whole.
+    lacks = told - last
+    # An AVI counts the frames that were dropped while it was recorded; its stamps do, too.
+    avi = container.format.name == "avi"
+    there, fewest = (last_stamp + 1, stream.frames * 0.9) if avi else (packets, stream.frames - 1)
     short = lacks > max(_CUT[0], _CUT[1] * told)
-    # An AVI counts the frames that were dropped while it was recorded.
-    fewest = stream.frames * 0.9 if container.format.name == "avi" else stream.frames - 1
-    if short or count < fewest:
-        there = f"{count} of {stream.frames} frames"
-        if short:
-            there = f"{max(0.0, last - start):.1f} of {told:.1f} s"
-        raise Unusable(f"the file is cut off ({there} are there): {AGAIN}")
+    if short or there < fewest:
+        what = (
+            f"{max(0.0, last):.1f} of {told:.1f} s"
+            if short
+            else f"{there} of {stream.frames} frames"
+        )
+        raise Unusable(f"the file is cut off ({what} are there): {AGAIN}")

@@ -49,13 +49,23 @@ def open_video(
     read now.
     """
     reel = read_reel(path, sampling)
-    count = min(len(reel.times), sampling.count(reel.seconds, least, most), bound or MOST)
-    wanted = reel.evenly(count)
+    wanted = _chosen(reel, sampling, least, most, bound)
     # Opened anew: where packets have no times nothing leads back to the first.
     with _opened(path) as (container, stream):
         pictures = _decoded(container, stream, reel, wanted)
+    if pictures is None:
+        with _opened(path) as (container, stream):
+            reel = Reel.played(container, stream).taken(sampling)
+        wanted = _chosen(reel, sampling, least, most, bound)
+        with _opened(path) as (container, stream):
+            pictures = _by_number(container, stream, wanted)
     times = (round(reel.times[place], 3) for place in wanted)
     return [Frame(*one) for one in zip(pictures, times, strict=True)]
+
+
+def _chosen(reel: Reel, sampling: Sampling, least: int, most: int, bound: int) -> list[int]:
+    count = min(len(reel.times), sampling.count(reel.seconds, least, most), bound or MOST)
+    return reel.evenly(count)
 
 
 def read_reel(path: Path, sampling: Sampling) -> Reel:
@@ -125,7 +135,10 @@ def _demuxer(head: bytes) -> str | None:
         return "mpeg"
     if head.startswith(_ASF):
         return "asf"
-    return "mpegts" if head[:1] == head[188:189] == head[376:377] == b"G" else None
+    # Packets of 188 bytes; of camcorders four more before each.
+    plain = head[:1] == head[188:189] == head[376:377] == b"G"
+    timed = head[4:5] == head[196:197] == head[388:389] == b"G"
+    return "mpegts" if plain or timed else None
 
 
 def _lacks_index(file: IO[bytes]) -> bool:
@@ -157,8 +170,12 @@ def _film(container: Any) -> Any:
     raise Unusable(f"it holds {what}: there is no video stream in it")
 
 
-def _decoded(container: Any, stream: Any, reel: Reel, wanted: list[int]) -> list[Image.Image]:
-    """The frames of those places. Raises Unusable if one of them cannot be decoded."""
+def _decoded(
+    container: Any, stream: Any, reel: Reel, wanted: list[int]
+) -> list[Image.Image] | None:
+    """The frames of those places, each from the key frame before it; None if one of them is not
+    shown when its packet said: some key frames are none, and some packets hold nothing to show.
+    Raises Unusable if none of them can be decoded."""
     if not reel.stamps:
         return _by_number(container, stream, wanted)
     pictures: list[Image.Image] = []
@@ -169,20 +186,11 @@ def _decoded(container: Any, stream: Any, reel: Reel, wanted: list[int]) -> list
         if key is not None and key > at:
             container.seek(key, stream=stream)
             frames = container.decode(stream)
-        found = None
-        for frame in frames:
-            # Where the times of a stream are odd the last frame may come sooner than it was told.
-            found = frame
-            if frame.pts is not None:
-                at = frame.pts
-                if at >= stamp:
-                    break
-        if found is not None:
-            pictures.append(_picture(found, stream))
-        elif pictures:
-            pictures.append(pictures[-1])
-        else:
-            raise Unusable(f"none of its frames can be decoded: {AGAIN}")
+        found = next((frame for frame in frames if frame.pts is None or frame.pts >= stamp), None)
+        if found is None or found.pts != stamp:
+            return None
+        at = found.pts
+        pictures.append(_picture(found, stream))
     return pictures
 
 

@@ -85,17 +85,20 @@ def film(
     rate: int = 10,
     codec: str = "libx264",
     times: Sequence[float] | None = None,
+    steps: int = 1000,
+    kind: str | None = None,
     rotation: int = 0,
     aspect: Fraction | None = None,
     sound: bool = False,
     options: dict[str, str] | None = None,
     tuning: dict[str, str] | None = None,
 ) -> Path:
-    """`count` frames at `rate` a second, or at `times` in seconds; `options` are the container's,
-    `tuning` the codec's."""
+    """`count` frames at `rate` a second, or at `times` in seconds, counted in `steps` of a second;
+    `kind` is the container, where the name does not say it; `options` are its, `tuning` the
+    codec's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    base = Fraction(1, 1000) if times else Fraction(1, rate)
-    with av.open(str(path), "w", options=options or {}) as container:
+    base = Fraction(1, steps) if times else Fraction(1, rate)
+    with av.open(str(path), "w", format=kind, options=options or {}) as container:
         stream: Any = container.add_stream(codec, rate=rate, options=tuning or {})
         first = draw(0.0)
         stream.width, stream.height = first.size
@@ -108,7 +111,7 @@ def film(
         audio: Any = container.add_stream("aac", rate=16000) if sound else None
         for number in range(count):
             frame = av.VideoFrame.from_image(draw(number / max(count - 1, 1)))
-            frame.pts = round(times[number] * 1000) if times else number
+            frame.pts = round(times[number] * steps) if times else number
             frame.time_base = base
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

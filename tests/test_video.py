@@ -142,6 +142,66 @@ def test_of_a_long_video_the_right_frames_are_found_whatever_its_key_frames(
         assert where(frame.image) == pytest.approx(right, abs=0.02)
 
 
+def copied(source: Path, path: Path, since: float, options: dict[str, str] | None = None) -> Path:
+    """The packets of a video in another container, their times shifted by so many seconds."""
+    with av.open(str(source)) as old, av.open(str(path), "w", options=options or {}) as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(old.streams.video[0]):
+            if packet.dts is None or packet.pts is None or packet.time_base is None:
+                continue
+            shift = round(since / packet.time_base)
+            packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+            packet.stream = stream
+            new.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("name", ["piece.mkv", "piece.mp4"])
+def test_a_piece_of_a_longer_recording_is_whole(tmp_path: Path, name: str) -> None:
+    path = copied(film(tmp_path / "a.mp4", moving()), tmp_path / name, 33.3)
+    frames = opened(path)
+    assert [frame.seconds for frame in frames] == pytest.approx([0.0, 0.6, 1.3, 1.9], abs=0.01)
+    assert where(frames[0].image) > 0.8
+    assert where(frames[-1].image) < 0.2
+
+
+def test_what_an_edit_list_cuts_away_is_neither_shown_nor_counted(tmp_path: Path) -> None:
+    path = copied(film(tmp_path / "a.mp4", moving(), count=40), tmp_path / "cut.mp4", -2.0)
+    frames = opened(path, frames=3)
+    assert [frame.seconds for frame in frames] == pytest.approx([0.0, 1.0, 1.9], abs=0.11)
+    assert where(frames[0].image) == pytest.approx(0.49, abs=0.03)
+    assert where(frames[-1].image) < 0.2
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "mpeg", "flv"])
+def test_other_containers_with_a_videos_name_show_the_right_frames(
+    tmp_path: Path, kind: str
+) -> None:
+    codec = {"mpeg": "mpeg2video"}.get(kind, "libx264")
+    path = film(tmp_path / "a.mp4", moving(), count=100, rate=25, codec=codec, kind=kind)
+    frames = opened(path, frames=5)
+    assert [frame.seconds for frame in frames] == pytest.approx([0, 1, 2, 3, 3.96], abs=0.05)
+    for frame, right in zip(frames, (0.85, 0.673, 0.495, 0.32, 0.15), strict=True):
+        assert where(frame.image) == pytest.approx(right, abs=0.03)
+
+
+def test_frames_that_were_dropped_while_an_avi_was_recorded_are_no_cut(tmp_path: Path) -> None:
+    times = [number / 10 for number in range(100) if number % 10 not in (4, 5, 6)]
+    path = film(
+        tmp_path / "a.avi", moving(), count=len(times), times=times, codec="mpeg4", steps=10
+    )
+    frames = opened(path, frames=2)
+    assert [frame.seconds for frame in frames] == [0.0, 9.9]
+
+
+def test_key_frames_that_are_none_lead_to_no_wrong_frame(tmp_path: Path) -> None:
+    refreshed = {"x264-params": "intra-refresh=1:keyint=20", "bf": "0"}
+    path = film(tmp_path / "a.mp4", moving(), count=100, tuning=refreshed)
+    frames = opened(path, frames=5)
+    for frame, right in zip(frames, (0.85, 0.673, 0.495, 0.32, 0.15), strict=True):
+        assert where(frame.image) == pytest.approx(right, abs=0.03)
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells its memory on Linux")
 def test_frames_are_held_not_films(tmp_path: Path) -> None:
     path = film(
