@@ -22,6 +22,8 @@ def name_operators() -> None:
     import torch
 
     sys.path.insert(0, str(FOLDER))
+    if torch.version.cuda is not None:  # then those of the wheel can be loaded
+        return
     library = torch.library.Library("torchvision", "DEF")
     source = (FOLDER / "torchvision" / "_meta_registrations.py").read_text("utf-8")
     for name in sorted(set(_NAMES.findall(source))):
