@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from stages.sample import Fatal
 
 # Other jobs than captioning: `enhance <name> …` is the module of that name in enhance/jobs.
-JOBS = ("captioners", "init", "show", "check", "clean", "undo", "fix-encoding")
+JOBS = ("captioners", "serve", "init", "show", "check", "clean", "undo", "fix-encoding")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

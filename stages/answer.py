@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from stages.asking import Asked
+from stages.llm import Manner
 from stages.picture import Film, Picture
 
 
@@ -67,6 +68,7 @@ class Attempt:
 
     room: int = 1  # times `max_new_tokens`
     otherwise: bool = False  # the first answer ran in circles
+    manner: Manner | None = None  # in place of what the captioner was loaded with
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +79,5 @@ class Answer:
     finish: str
     tokens: int = 0  # that stand in the text
     padding: int = 0  # that were generated beside it, since the batch's longest answer took longer
+    read: int = 0  # tokens that were read before it, those of the picture too
     spent: Mapping[str, Any] = field(default_factory=dict)  # a server's other counts: requests …

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -152,15 +153,31 @@ class VisionLanguageModel:
                 f"the prompt is too long for this model: {width} tokens with the picture's, and "
                 f"it reads {self._longest}; make --prompt, or what it fills in, shorter"
             )
-        limit = self.settings.max_new_tokens * attempt.room
+        mine = self._settings_for(attempt)
+        limit = mine.max_new_tokens * attempt.room
         if self._longest is not None:
             limit = min(limit, self._longest)
-        arguments = {"max_new_tokens": limit, **self._sampling(attempt, advised or {}), **how}
+        arguments = {"max_new_tokens": limit, **_sampling(mine, attempt, advised or {}), **how}
         tokens = self._turns.submit(self._generate, inputs, arguments).result()
         # The first column of an encoder-decoder's is its start token, which may be its end token.
         rows = tokens[:, 1 if self._apart else width :]
         texts = self.processor.batch_decode(rows, skip_special_tokens=True)
-        return [self._answer(*one, limit) for one in zip(texts, rows.tolist(), strict=True)]
+        mask = inputs.get("attention_mask")
+        read = [width] * len(texts) if mask is None else mask.sum(dim=1).tolist()
+        answers = [self._answer(*one, limit) for one in zip(texts, rows.tolist(), strict=True)]
+        return [replace(one, read=count) for one, count in zip(answers, read, strict=True)]
+
+    def _settings_for(self, attempt: Attempt) -> Settings:
+        manner = attempt.manner
+        if manner is None:
+            return self.settings
+        return replace(
+            self.settings,
+            max_new_tokens=manner.max_tokens,
+            temperature=manner.temperature,
+            top_p=manner.top_p,
+            top_k=manner.top_k,
+        )
 
     def _generate(self, inputs: Any, arguments: Mapping[str, Any]) -> Any:
         inputs = inputs.to(self.model.device, self._dtype)
@@ -178,24 +195,6 @@ class VisionLanguageModel:
         end = self.model.generation_config.eos_token_id
         return frozenset(end if isinstance(end, list) else [end])
 
-    def _sampling(self, attempt: Attempt, advised: Mapping[str, float]) -> dict[str, Any]:
-        """What `generate` is told of sampling: nothing is left to the published configuration."""
-        mine = self.settings
-        warmth = mine.temperature
-        if warmth is None:  # who says where to sample from wants to
-            warmth = advised.get("temperature", 1.0 if mine.top_p or mine.top_k else 0.0)
-        if attempt.otherwise:
-            warmth = max(warmth, _WARM)
-        if not warmth:
-            return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-        result = {
-            "do_sample": True,
-            "temperature": warmth,
-            "top_p": advised.get("top_p") if mine.top_p is None else mine.top_p,
-            "top_k": mine.top_k or None,
-        }
-        return {**result, "repetition_penalty": _PENALTY} if attempt.otherwise else result
-
     def _positions(self) -> int | None:
         inner = self.model.config.get_text_config(decoder=True)
         longest = getattr(inner, "max_position_embeddings", None)
@@ -207,6 +206,24 @@ class VisionLanguageModel:
             return
         # With a cache of fixed size transformers compiles the step of one token by itself.
         self.model.generation_config.cache_implementation = "static"
+
+
+def _sampling(mine: Settings, attempt: Attempt, advised: Mapping[str, float]) -> dict[str, Any]:
+    """What `generate` is told of sampling: nothing is left to the published configuration."""
+    warmth = mine.temperature
+    if warmth is None:  # who says where to sample from wants to
+        warmth = advised.get("temperature", 1.0 if mine.top_p or mine.top_k else 0.0)
+    if attempt.otherwise:
+        warmth = max(warmth, _WARM)
+    if not warmth:
+        return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    result = {
+        "do_sample": True,
+        "temperature": warmth,
+        "top_p": advised.get("top_p") if mine.top_p is None else mine.top_p,
+        "top_k": mine.top_k or None,
+    }
+    return {**result, "repetition_penalty": _PENALTY} if attempt.otherwise else result
 
 
 def _shown(request: Request, films: bool) -> list[dict[str, Any]]:

@@ -1,0 +1,210 @@
+"""OpenAI's chat completions: the model looks at the pictures of the last message that has some.
+
+Pictures come as data URIs. Addresses of other machines are fetched for nobody unless
+`--allow_remote`: a service that fetches what it is told to is a way into the network it stands in.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from enhance.service.engine import Engine
+from enhance.service.joycaption import Wrong, read_object
+from enhance.service.leaving import unless_gone
+from enhance.service.told import Json
+from stages.captioners import Answer
+from stages.llm import Manner
+from stages.sample import Unavailable, Unusable
+
+_MOST_TOKENS, _TOKENS = 4096, 512
+_LONGEST = 100_000  # characters of the texts of a request
+
+
+class Chat:
+    """The endpoints below /v1."""
+
+    def __init__(self, engine: Engine, allow_remote: bool, largest: int) -> None:
+        """`largest` bytes of a picture are fetched."""
+        self._engine, self._remote, self._largest = engine, allow_remote, largest
+        self._began = int(time.time())
+
+    async def models(self, _: Request) -> Json:
+        one = {
+            "id": self._engine.name,
+            "object": "model",
+            "created": self._began,
+            "owned_by": "enhance",
+        }
+        return Json({"object": "list", "data": [one]})
+
+    async def completions(self, request: Request) -> Response:
+        try:
+            body = await read_object(request)
+            model = body.get("model")
+            if model not in (None, "", self._engine.name):
+                said = f"The model {str(model)[:200]!r} does not exist; {self._engine.name} does"
+                return refused(404, said, "model", "model_not_found")
+            prompt, uri = _shown(body.get("messages"))
+            manner = _manner(body)
+            picture = await self._picture(uri)
+        except Wrong as error:
+            return refused(400, str(error))
+        try:
+            answer = await unless_gone(request, self._engine.caption(picture, prompt, manner))
+        except (Unusable, Unavailable) as error:
+            return refused(400, f"Invalid image: {error}", "messages", "invalid_image")
+        name = f"chatcmpl-{uuid.uuid4().hex}"
+        if body.get("stream") is True:
+            options = body.get("stream_options")
+            counted = isinstance(options, dict) and options.get("include_usage") is True
+            events = self._events(name, answer, counted)
+            return StreamingResponse(events, media_type="text/event-stream")
+        message = {"role": "assistant", "content": answer.text, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": answer.finish, "logprobs": None}
+        told = self._told(name, "chat.completion")
+        return Json({**told, "choices": [choice], "usage": _usage(answer)})
+
+    async def _events(self, name: str, answer: Answer, counted: bool) -> AsyncIterator[str]:
+        """The answer is whole before its first word is sent: batches are asked for it."""
+        told = self._told(name, "chat.completion.chunk")
+        for delta, finish in (
+            ({"role": "assistant", "content": ""}, None),
+            ({"content": answer.text}, None),
+            ({}, answer.finish),
+        ):
+            choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+            yield _event({**told, "choices": [choice]})
+        if counted:
+            yield _event({**told, "choices": [], "usage": _usage(answer)})
+        yield "data: [DONE]\n\n"
+
+    def _told(self, name: str, kind: str) -> dict[str, Any]:
+        now = int(time.time())
+        return {"id": name, "object": kind, "created": now, "model": self._engine.name}
+
+    async def _picture(self, uri: str) -> bytes:
+        """Raises Wrong."""
+        if uri.startswith("data:"):
+            kind, found, data = uri.partition(";base64,")
+            if not found or not kind.startswith("data:image/"):
+                raise Wrong("image_url: give the picture as data:image/…;base64,…")
+            try:
+                return base64.b64decode("".join(data.split()), validate=True)
+            except (binascii.Error, ValueError):
+                raise Wrong("image_url: this is no base64") from None
+        if not uri.startswith(("http://", "https://")):
+            raise Wrong("image_url: give the picture as data:image/…;base64,…")
+        if not self._remote:
+            raise Wrong(
+                "image_url: addresses are not fetched here (--allow_remote); give the picture as "
+                "data:image/…;base64,…"
+            )
+        return await self._fetched(uri)
+
+    async def _fetched(self, uri: str) -> bytes:
+        import aiohttp
+
+        try:
+            limit = aiohttp.ClientTimeout(total=30)
+            async with (
+                aiohttp.ClientSession(timeout=limit) as session,
+                session.get(uri, allow_redirects=False) as response,
+            ):
+                if response.status != 200:
+                    raise Wrong(f"image_url: the address answers with HTTP {response.status}")
+                data = bytearray()
+                async for piece in response.content.iter_any():
+                    data += piece
+                    if len(data) > self._largest:
+                        raise Wrong(f"image_url: larger than {self._largest} bytes")
+                return bytes(data)
+        except (TimeoutError, aiohttp.ClientError, ValueError):
+            raise Wrong("image_url: the address cannot be fetched") from None
+
+
+def refused(
+    status: int, message: str, param: str | None = None, code: str | None = None
+) -> Response:
+    """OpenAI's error object."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return Json({"error": error}, status)
+
+
+def _shown(messages: Any) -> tuple[str, str]:
+    """(what is said, the picture's address). Raises Wrong."""
+    if not isinstance(messages, list) or not messages:
+        raise Wrong("messages must be a list with at least one message")
+    said: list[str] = []
+    uris: list[str] = []
+    for message in messages:
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise Wrong("a message must be an object with role and content")
+        texts, found = _parts(message.get("content"))
+        words = "\n".join(texts)
+        said.append(f"You wrote: {words}" if message["role"] == "assistant" else words)
+        uris += found
+    if len(uris) != 1:
+        raise Wrong(f"messages must hold one picture as image_url, not {len(uris)}")
+    prompt = "\n\n".join(filter(None, (one.strip() for one in said)))
+    if len(prompt) > _LONGEST:
+        raise Wrong(f"messages: more than {_LONGEST} characters")
+    return prompt or "Describe this image.", uris[0]
+
+
+def _parts(content: Any) -> tuple[Sequence[str], Sequence[str]]:
+    if content is None:
+        return [], []
+    if isinstance(content, str):
+        return [content], []
+    if not isinstance(content, list):
+        raise Wrong("content must be a text or a list of parts")
+    texts, uris = [], []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text" and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+            continue
+        image = part.get("image_url") if kind == "image_url" else None
+        uri = image.get("url") if isinstance(image, dict) else image
+        if not isinstance(uri, str):
+            raise Wrong("a part must be of type text or image_url")
+        uris.append(uri)
+    return texts, uris
+
+
+def _manner(body: Mapping[str, Any]) -> Manner:
+    limit = body.get("max_completion_tokens")
+    limit = body.get("max_tokens") if limit is None else limit
+    temperature, top_p, top_k = (body.get(name) for name in ("temperature", "top_p", "top_k"))
+    for name, value, least, most in (
+        ("max_tokens", limit, 1, _MOST_TOKENS),
+        ("temperature", temperature, 0, 2),
+        ("top_p", top_p, 0, 1),
+        ("top_k", top_k, 0, 100_000),
+    ):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (number and least <= value <= most):
+            raise Wrong(f"{name} must be a number from {least} to {most}")
+    return Manner(int(limit or _TOKENS), temperature, top_p or None, int(top_k or 0) or None)
+
+
+def _usage(answer: Answer) -> dict[str, int]:
+    return {
+        "prompt_tokens": answer.read,
+        "completion_tokens": answer.tokens,
+        "total_tokens": answer.read + answer.tokens,
+    }
+
+
+def _event(data: Mapping[str, Any]) -> str:
+    return f"data: {json.dumps(data)}\n\n"

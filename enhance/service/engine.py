@@ -1,0 +1,131 @@
+"""The model of the service: loaded in the background, asked in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from enhance.service.gathering import Gathering
+from stages.captioners import Answer, Attempt, Captioner, Request
+from stages.drafter import Options
+from stages.joy import Wish
+from stages.llm import Manner
+from stages.media import open_image, open_picture
+from stages.policy import Policy, read_policy
+from stages.resident import Resident
+from stages.sample import Fatal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Loading:
+    """How far the model is, as AI-Toolkit's page polls it."""
+
+    status: str = "idle"  # idle, downloading, loading, ready, error
+    message: str = "the model is not loaded yet"
+    progress: float = 0.0
+    current_file: str = ""
+    files_downloaded: int = 0
+    total_files: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Engine:
+    """One captioner of this process and the queue before it."""
+
+    def __init__(
+        self,
+        options: Options,
+        device: str,
+        *,
+        cores: int = 2,
+        max_batch: int = 0,
+        max_wait: float = 0.02,
+        max_queue: int = 512,
+    ) -> None:
+        self._resident = Resident(options, lambda: device, cores)
+        self._options = options
+        self.device = device
+        self.loading = Loading()
+        self._turn = threading.Lock()
+        self._loader: threading.Thread | None = None
+        self._captioner: Captioner | None = None
+        # Decoded pictures are large: as many as cores may be opened at once.
+        self._opening = asyncio.Semaphore(max(2, cores))
+        most = max_batch or self._resident.batch_size(0)
+        self.gathering = Gathering(self._ask, most, max_wait, max_queue)
+
+    @property
+    def name(self) -> str:
+        return self._resident.origin
+
+    @property
+    def ready(self) -> bool:
+        return self._captioner is not None
+
+    @property
+    def policy(self) -> Policy:
+        """That of a style: what captions of any kind tell."""
+        return read_policy("style")
+
+    def prompt(self, wish: Wish) -> str:
+        """What the model is asked for a wish. Raises Fatal for one that it cannot be told."""
+        return self._resident.prompt(self.policy, wish)
+
+    def begin(self) -> None:
+        """Loads the model in the background, unless it is there or on its way; one that failed is
+        tried again."""
+        with self._turn:
+            if self.ready or (self._loader is not None and self._loader.is_alive()):
+                return
+            self.loading = Loading("loading", f"loading {self.name}", 0.1)
+            self._loader = threading.Thread(target=self._load, name="load", daemon=True)
+            self._loader.start()
+
+    async def loaded(self) -> None:
+        """Waits for the model. Raises Fatal if it cannot be loaded."""
+        self.begin()
+        loader = self._loader
+        while loader is not None and loader.is_alive():
+            await asyncio.sleep(0.05)
+        if not self.ready:
+            raise Fatal(self.loading.message)
+
+    async def caption(self, picture: Path | bytes, prompt: str, manner: Manner) -> Answer:
+        """Raises Unusable for a picture that cannot be read, Full, Stopping, Fatal."""
+        await self.loaded()
+        image = await self._opened(picture)
+        return await self.gathering.answer(Request(image, prompt), manner)
+
+    async def _opened(self, picture: Path | bytes) -> Any:
+        assert self._captioner is not None
+        size = self._captioner.size
+        async with self._opening:
+            if isinstance(picture, bytes):
+                return await asyncio.to_thread(open_picture, io.BytesIO(picture), size)
+            return await asyncio.to_thread(open_image, picture, size)
+
+    def _ask(self, requests: Sequence[Request], manner: Any) -> list[Answer]:
+        assert self._captioner is not None
+        return self._captioner(requests, Attempt(manner=manner))
+
+    def _load(self) -> None:
+        try:
+            self._resident.prepare()
+            captioner = self._resident.load()
+        except Exception as error:  # told to whoever asks; the service goes on
+            message = str(error) if isinstance(error, Fatal) else f"{type(error).__name__}: {error}"
+            log.error("%s", message)
+            self.loading = Loading("error", message)
+            return
+        self.loading = Loading("ready", f"{self.name} is ready", 1.0)
+        self._captioner = captioner

@@ -1,0 +1,231 @@
+"""The contract of AI-Toolkit's JoyCaption service: the same fields, defaults, statuses and texts.
+
+Its page sends styles in title case and misspelt, and null for what is not set: null is missing.
+Files are opened below the allowed roots only; one that is not there and one that may not be opened
+are answered alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from enhance.service.engine import Engine
+from enhance.service.gathering import Full
+from enhance.service.leaving import unless_gone
+from enhance.service.roots import Roots
+from enhance.service.told import Json, failed
+from stages.joy import Wish, builder
+from stages.llm import Manner
+from stages.sample import Fatal, Unavailable, Unusable
+
+_MOST_TOKENS = 4096
+_MOST_FILES = 10_000
+# Of the page, which has no such type.
+_MISSPELT = {"boorutaglist": "Danbooru tag list"}
+
+
+class Wrong(Exception):
+    """A request that cannot be understood: status 400."""
+
+
+class JoyCaption:
+    """Its endpoints."""
+
+    def __init__(self, engine: Engine, roots: Roots, gpus: int) -> None:
+        self._engine, self._roots, self._gpus = engine, roots, gpus
+
+    async def health(self, _: Request) -> Json:
+        loading = self._engine.loading
+        return Json(
+            {
+                "status": "healthy",
+                "model_loaded": self._engine.ready,
+                "gpu_available": self._gpus > 0,
+                "gpu_count": self._gpus,
+                "loading_progress": loading.as_json(),
+            }
+        )
+
+    async def progress(self, _: Request) -> Json:
+        # The page polls this once its start button was pressed, and waits for a model that nobody
+        # has asked anything yet.
+        self._engine.begin()
+        return Json(self._engine.loading.as_json())
+
+    async def prompts(self, _: Request) -> Json:
+        build = builder()
+        styles = {name: _of_style(name) for name in build.styles}
+        return Json({"prompts": styles, "styles": [*styles], "joycaption_types": [*build.types]})
+
+    async def caption(self, request: Request) -> Json:
+        body = await read_object(request)
+        name = _text(body, "image_path", "")
+        if not name:
+            raise Wrong("image_path is required")
+        wish, manner = self._wished(body), _manner(body)
+        path = self._roots.image(name)
+        if path is None:
+            return failed(404, f"Image file not found: {name}")
+        began = time.perf_counter()
+        prompt = await self._prompt(wish)
+        try:
+            answer = await unless_gone(request, self._engine.caption(path, prompt, manner))
+        except (Unusable, Unavailable, MemoryError, RuntimeError) as error:
+            return failed(500, "Failed to generate caption", str(error))
+        return Json(
+            {
+                "success": True,
+                "caption": answer.text,
+                "prompt_used": prompt,
+                "generation_time": round(time.perf_counter() - began, 3),
+                "image_path": name,
+            }
+        )
+
+    async def batch(self, request: Request) -> Json:
+        body = await read_object(request)
+        names = body.get("image_paths")
+        if names is None:
+            raise Wrong("image_paths is required")
+        if not isinstance(names, list) or len(names) > _MOST_FILES:
+            raise Wrong(f"image_paths must be a list of at most {_MOST_FILES} paths")
+        manner = _manner(body)
+        prompt = await self._prompt(self._wished(body))
+        began = time.perf_counter()
+        room = asyncio.Semaphore(64)  # of this request in the queue, which others want to use too
+
+        async def one(name: object) -> dict[str, Any]:
+            path = self._roots.image(name) if isinstance(name, str) else None
+            if path is None:
+                error = f"Image file not found: {name}"
+                return {"image_path": name, "success": False, "error": error}
+            started = time.perf_counter()
+            async with room:
+                try:
+                    answer = await self._patiently(path, prompt, manner)
+                except (Unusable, Unavailable, MemoryError, RuntimeError) as error:
+                    return {"image_path": name, "success": False, "error": str(error)}
+            return {
+                "image_path": name,
+                "success": True,
+                "caption": answer.text,
+                "generation_time": round(time.perf_counter() - started, 3),
+            }
+
+        results = await unless_gone(request, asyncio.gather(*map(one, names)))
+        good = sum(result["success"] for result in results)
+        return Json(
+            {
+                "success": True,
+                "results": results,
+                "total_images": len(results),
+                "successful_captions": good,
+                "failed_captions": len(results) - good,
+                "total_time": round(time.perf_counter() - began, 3),
+                "prompt_used": prompt,
+            }
+        )
+
+    async def _patiently(self, path: Any, prompt: str, manner: Manner) -> Any:
+        while True:
+            try:
+                return await self._engine.caption(path, prompt, manner)
+            except Full:  # one request for many waits for the others
+                await asyncio.sleep(0.05)
+
+    async def _prompt(self, wish: str | Wish) -> str:
+        """What the model is asked. Raises Fatal if it cannot be loaded, Wrong for what it cannot be
+        asked."""
+        if isinstance(wish, str):
+            return wish
+        await self._engine.loaded()
+        try:
+            return self._engine.prompt(wish)
+        except Fatal as error:
+            raise Wrong(str(error)) from None
+
+    def _wished(self, body: Mapping[str, Any]) -> str | Wish:
+        """A prompt of the client's own, else a known `caption_type`, else the style."""
+        own = _text(body, "prompt", "")
+        if own.strip():
+            return own
+        options = body.get("extra_options")
+        options = [] if options is None else options
+        if not isinstance(options, list) or not all(isinstance(one, str) for one in options):
+            raise Wrong("extra_options must be a list of texts")
+        length = body.get("caption_length")
+        if not isinstance(length, (str, int, type(None))) or isinstance(length, bool):
+            raise Wrong("caption_length must be a text or a number of words")
+        said = (_text(body, "caption_type", ""), _text(body, "style", "descriptive"))
+        name = _text(body, "name_input", "")
+        for kind in (_MISSPELT.get(_folded(one), one) for one in said if one):
+            wish = Wish(kind, str(length or "long"), tuple(filter(str.strip, options)), name)
+            known = {_folded(one) for one in (*builder().types, *builder().styles)}
+            if _folded(kind) in known:  # an unknown type falls back to the style
+                return wish
+        raise Wrong(f"Unknown prompt style: {said[1]}")
+
+
+def _manner(body: Mapping[str, Any]) -> Manner:
+    """How it is to answer. Raises Wrong."""
+    limit = int(_number(body, "max_new_tokens", 256, 1, _MOST_TOKENS, whole=True))
+    manner = Manner(
+        limit,
+        _number(body, "temperature", 0.6, 0, 2),
+        _number(body, "top_p", 0.9, 0, 1) or None,
+        int(_number(body, "top_k", 0, 0, 100_000, whole=True)) or None,
+    )
+    if body.get("do_sample") not in (None, True, False):
+        raise Wrong("do_sample must be true or false")
+    return Manner(limit, 0.0) if body.get("do_sample") is False else manner
+
+
+async def read_object(request: Request) -> Mapping[str, Any]:
+    """Raises Wrong for anything but a JSON object."""
+    try:
+        body = await request.json()
+    except (ValueError, UnicodeDecodeError, RecursionError):
+        raise Wrong("the body is no JSON") from None
+    if not isinstance(body, dict):
+        raise Wrong("the body is no JSON object")
+    return body
+
+
+def _of_style(name: str) -> str:
+    return builder().prompt(Wish(name, "long"), "Descriptive", "long", ())
+
+
+def _folded(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _text(body: Mapping[str, Any], name: str, default: str) -> str:
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str):
+        raise Wrong(f"{name} must be a text")
+    return value
+
+
+def _number(
+    body: Mapping[str, Any],
+    name: str,
+    default: float,
+    least: float,
+    most: float,
+    whole: bool = False,
+) -> float:
+    value = body.get(name)
+    if value is None:
+        return default
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not least <= value <= most or (whole and value != int(value)):
+        what = "a whole number" if whole else "a number"
+        raise Wrong(f"{name} must be {what} from {least:g} to {most:g}")
+    return float(value)

@@ -1,0 +1,86 @@
+"""The caption service as a process of its own, and how tests talk to it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from doors import REPOSITORY
+
+JOYCAPTION = REPOSITORY / "examples" / "models" / "joycaption-shapes"
+
+
+class Service:
+    """Use as a context manager. `python -m enhance serve` on a port of its own."""
+
+    def __init__(self, root: Path, *flags: object, env: dict[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "enhance", "serve", "--port", "0"]
+        command += ["--allow_root", str(root), "--model", str(JOYCAPTION), *map(str, flags)]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **(env or {})}
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.said: list[str] = []
+        self.url = ""
+
+    def __enter__(self) -> Service:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(line)
+            found = re.search(r"(http://\S+)", line)
+            if found:
+                self.url = found[1]
+                break
+        assert self.url, self.process.communicate()
+        for stream in (self.process.stdout, self.process.stderr):
+            threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self, by: int = signal.SIGTERM) -> int:
+        """Its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(by)
+        return self.process.wait(40)
+
+    def _read(self, stream: Any) -> None:
+        self.said.extend(stream)
+
+    def get(self, path: str, **headers: str) -> tuple[int, Any]:
+        return self._ask("GET", path, None, headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        data = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+        return self._ask("POST", path, data, headers)
+
+    def _ask(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, Any]:
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                status, raw = answer.status, answer.read()
+                self.headers = dict(answer.headers)
+        except urllib.error.HTTPError as error:
+            status, raw = error.code, error.read()
+            self.headers = dict(error.headers)
+        try:
+            return status, json.loads(raw)
+        except ValueError:
+            return status, raw.decode()
+
+
+def uri(data: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
