@@ -12,6 +12,7 @@ from typing import Any
 from stages.sample import Unusable
 
 _FPS = 2.0  # frames of a second, unless the user wishes others
+_FINE = 4.0  # of a short clip that is given whole: two miss what moves fast
 _FASTEST = 24.0  # that any model reads
 # Seconds, and share of the whole, that may lack at the end of a whole file.
 _CUT = (0.4, 0.03)
@@ -56,7 +57,10 @@ class Sampling:
         """Frames of each second, for a service that takes them out of the video itself."""
         if self.fps:
             return min(self.fps, _FASTEST)
-        return min(self.count(seconds, least, most) / max(seconds, 0.1), _FASTEST)
+        wanted = self.count(seconds, least, most) / max(seconds, 0.1)
+        if not self.frames and _FINE * seconds <= most:
+            wanted = max(wanted, _FINE)
+        return min(wanted, _FASTEST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,7 @@ def test_what_the_page_sends_becomes_the_prompt(
         ({}, "image_path is required"),
         ({"image_path": None}, "image_path is required"),
         ({"image_path": 7}, "image_path must be a text"),
+        ({"image_path": "00 é.png", "prompt": "a" * 200_000}, "at most 100000 characters"),
         ({"image_path": "00 é.png", "style": "epic"}, "Unknown prompt style: epic"),
         ({"image_path": "00 é.png", "temperature": "hot"}, "temperature must be a number"),
         ({"image_path": "00 é.png", "temperature": 1e300}, "temperature must be a number"),

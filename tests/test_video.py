@@ -251,6 +251,26 @@ def test_two_frames_a_second_within_bounds_unless_others_are_wished(
 
 
 @pytest.mark.parametrize(
+    ("wish", "seconds", "rate"),
+    [
+        ({}, 3.0, 4.0),  # more of short clips, where a movement lasts half a second
+        ({}, 0.5, 16.0),
+        ({}, 0.01, 24.0),
+        ({}, 8.0, 4.0),
+        ({}, 16.0, 2.0),
+        ({}, 320.0, 0.1),
+        ({"fps": 1.0}, 3.0, 1.0),
+        ({"frames": 6}, 3.0, 2.0),
+    ],
+)
+def test_of_a_video_that_is_given_whole_so_many_frames_a_second_are_asked_for(
+    wish: dict[str, float], seconds: float, rate: float
+) -> None:
+    found = Sampling(**wish).rate(seconds, 8, 32)  # type: ignore[arg-type]
+    assert found == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
     ("wish", "end"),
     [
         ({}, 300),
