@@ -28,10 +28,9 @@ from enhance.report import Report, parsed
 from enhance.rooms import part_of, parts_of
 from enhance.servers import in_turns
 from enhance.settled import Settled, unsettled
-from enhance.shares import Share
+from enhance.shares import Share, videos_first
 from stages.dataset import Layout, find
 from stages.generate import Generate
-from stages.kinds import is_video
 from stages.load import load, read, uncaptioned
 from stages.policy import policy_of
 from stages.sample import Fatal, Sample, Stage
@@ -79,7 +78,7 @@ def run(config: Config, ranks: Ranks) -> int:
         _notices(config, concepts, stages)
         outputs = [stage.output for stage in stages]
         report = Report(layout, ranks, len(media), outputs, lambda path: concepts.of(path).policy)
-        media, videos = _videos_first(media, ranks)
+        media, videos = videos_first(media, ranks.world)
         share = Share(media, ranks, before=journal.refresh, costly=videos)
         end = Ending(report, ranks, writer, folder / "report.json", _settings(config))
         cache.begin = end.open
@@ -160,14 +159,6 @@ def chain(
             stage.close()
             share = Share((), Ranks())  # what this process has by now is its own
     return samples
-
-
-def _videos_first(media: list[str], ranks: Ranks) -> tuple[list[str], int]:
-    """The list that ranks share, and how many videos it begins with; in its own order for one."""
-    videos = [] if ranks.world == 1 else [path for path in media if is_video(path)]
-    if not videos:
-        return media, 0
-    return [*videos, *(path for path in media if not is_video(path))], len(videos)
 
 
 def _notices(config: Config, concepts: Concepts, stages: list[Stage]) -> None:

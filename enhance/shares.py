@@ -14,11 +14,21 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from enhance.ranks import Ranks
+from stages.kinds import is_video
 
 T = TypeVar("T", bound=Hashable)
 
 _MOST = 64  # items that are looked at in one go while nothing has to be done for any
 _GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def videos_first(media: list[str], world: int) -> tuple[list[str], int]:
+    """The list that ranks share, and how many videos it begins with: one costs as much as dozens of
+    images. In its own order where there is one rank."""
+    videos = [] if world == 1 else [path for path in media if is_video(path)]
+    if not videos:
+        return media, 0
+    return [*videos, *(path for path in media if not is_video(path))], len(videos)
 
 
 class Share(Generic[T]):

@@ -104,6 +104,8 @@ class Reel:
         if len(stamps) == count and (count == 1 or stamps[-1] > stamps[0]):
             times = array("d", ((stamp - stamps[0]) * base for stamp in stamps))
             step = steps * base / count or times[-1] / max(count - 1, 1) or 1 / rate
+            if container.format.name == "avi":  # it tells when frames are decoded, not shown
+                return cls(times, times[-1] + step, array("q"), array("q"))
             return cls(times, times[-1] + step, stamps, keys)
         # Without times, or all the same: by their number, as players do.
         times = array("d", (number / rate for number in range(count)))

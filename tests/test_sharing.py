@@ -12,7 +12,7 @@ from launches import journals, wait_until
 from torch.distributed import HashStore
 
 from enhance.ranks import Ranks
-from enhance.shares import Share
+from enhance.shares import Share, videos_first
 
 FILES = {f"{number:02}.png": "plain" for number in range(24)}
 
@@ -113,3 +113,10 @@ def test_the_costly_files_are_claimed_before_the_others(costly: int) -> None:
     walk = list(Share(range(40), Ranks(0, 3, 0, HashStore()), costly=costly))
     assert sorted(walk[:costly]) == list(range(costly))
     assert sorted(walk[costly:]) == list(range(costly, 40))
+
+
+def test_videos_are_the_costly_ones_where_several_processes_share() -> None:
+    media = ["a.png", "b.MP4", "c.jpg", "d.webm"]
+    assert videos_first(media, 1) == (media, 0)
+    assert videos_first(media, 2) == (["b.MP4", "d.webm", "a.png", "c.jpg"], 2)
+    assert videos_first(media[:1], 2) == (["a.png"], 0)
