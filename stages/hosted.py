@@ -18,16 +18,9 @@ from stages.media import open_image, reach
 from stages.picture import Film, encoded
 from stages.policy import Policy
 from stages.reel import Sampling
-from stages.video import FEW, SEVERAL, open_video, read_reel
+from stages.video import FEW, SEVERAL, open_video, read_reel, type_of
 
 _SENT = (8, 16)  # frames of a video in one question: each is paid for
-_KINDS = {
-    ".mp4": "video/mp4",
-    ".webm": "video/webm",
-    ".mov": "video/quicktime",
-    ".avi": "video/x-msvideo",
-    ".mkv": "video/x-matroska",
-}
 # Pictures opened at once: more threads than that wait for answers, and decoded ones are large.
 _OPENING = threading.BoundedSemaphore(4)
 
@@ -99,7 +92,7 @@ class Served:
             return [Shown((picture,))]
 
     def _video(self, media: Path, sampling: Sampling) -> list[Shown]:
-        kind, size = _KINDS[media.suffix.lower()], reach(media).st_size
+        kind, size = type_of(media), reach(media).st_size
         taken = self._captioner.takes(kind, size)
         reel = read_reel(media, sampling) if taken else None  # what is no video is not paid for
         if reel and (reel.whole or self._captioner.cuts):

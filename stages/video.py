@@ -115,6 +115,34 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise Unusable(f"the video is damaged or cut off: {AGAIN}") from None
 
 
+_TYPES = {
+    "mov": "video/mp4",
+    "matroska": "video/x-matroska",
+    "avi": "video/x-msvideo",
+    "flv": "video/x-flv",
+    "mpeg": "video/mpeg",
+    "mpegts": "video/mp2t",
+    "asf": "video/x-ms-wmv",
+}
+
+
+def type_of(path: Path) -> str:
+    """The media type of what the file holds, whatever its name says; "" for what is no video.
+    Raises Unavailable if it cannot be read now."""
+    reach(path)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        raise unreachable(path, error) from None
+    demuxer = _demuxer(head) or ""
+    if demuxer == "matroska" and b"webm" in head[:64]:
+        return "video/webm"
+    if demuxer == "mov" and head[8:12] == b"qt  ":
+        return "video/quicktime"
+    return _TYPES.get(demuxer, "")
+
+
 _MP4 = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _IMAGES_OF_MP4 = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"crx ")
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"

@@ -736,3 +736,13 @@ def test_a_picture_without_its_pixels_is_listed_and_never_sent(pictures: Path) -
         assert len(drafts_of(server)) == 2
     (failed,) = report_of(pictures)["failed"]
     assert "the file is cut off" in failed["reason"]
+
+
+def test_a_server_that_breaks_on_every_picture_ends_the_run_though_it_answers_a_few_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(30):
+        paint(tmp_path / f"{number:02}.png", "red")
+    with ChatServer(seeing(lambda *_: Answer(drop=True))) as server:
+        draft_on(server, tmp_path, "--concurrency", "4", status=4)
+    assert "files in a row got no answer" in complaint(capsys.readouterr().err)

@@ -291,3 +291,17 @@ def test_a_server_of_several_models_or_none_asks_for_a_choice(
         assert merge_on(server.url, notes, "--model", "large") == 0
         assert {body["model"] for body in server.requests} == {"large"}
     assert finals(notes) == ALL
+
+
+@pytest.mark.parametrize(
+    "secret", ["http://me:s3cret@127.0.0.1:9/v1", "http://127.0.0.1:9/v1?key=s3cret"]
+)
+def test_a_key_in_an_address_is_refused_and_not_printed(
+    few: Path, capsys: pytest.CaptureFixture[str], secret: str
+) -> None:
+    for flag in ("--base_url", "--captioner_base_url"):
+        assert run_here("--dataset_dir", few, flag, secret) == 2
+        told = capsys.readouterr()
+        assert "keys belong into the environment" in told.err
+        assert "s3cret" not in told.err + told.out
+    assert not (few / ".enhance").exists()

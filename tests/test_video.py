@@ -16,7 +16,7 @@ from seeing import colour_at
 
 from stages.reel import Sampling
 from stages.sample import Unavailable, Unusable
-from stages.video import SIDE, Frame, open_video, read_reel
+from stages.video import SIDE, Frame, open_video, read_reel, type_of
 
 FORMATS = [
     ("a.mp4", "libx264"),
@@ -370,3 +370,21 @@ def test_a_video_that_is_gone_may_come_back(tmp_path: Path) -> None:
     (tmp_path / "b.mp4").mkdir()
     with pytest.raises(Unavailable, match="a folder with a video's name"):
         opened(tmp_path / "b.mp4")
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "told"),
+    [
+        ("mp4", "libx264", "video/mp4"),
+        ("mov", "libx264", "video/quicktime"),
+        ("matroska", "libx264", "video/x-matroska"),
+        ("webm", "libvpx", "video/webm"),
+        ("avi", "mjpeg", "video/x-msvideo"),
+        ("mpegts", "libx264", "video/mp2t"),
+        ("flv", "libx264", "video/x-flv"),
+    ],
+)
+def test_a_service_is_told_what_the_file_holds_not_what_its_name_says(
+    tmp_path: Path, kind: str, codec: str, told: str
+) -> None:
+    assert type_of(film(tmp_path / "a.mp4", moving(), codec=codec, kind=kind)) == told

@@ -26,6 +26,10 @@ P = TypeVar("P", bound=Place)
 R = TypeVar("R")  # a request
 
 
+class BrokenOff(RuntimeError):
+    """A connection that the server took, and closed without an answer, again and again."""
+
+
 @dataclass(slots=True)
 class Tries:
     """What one request has met so far."""
@@ -115,7 +119,12 @@ class Client(Generic[P, R]):
                 self._failures += 1
                 failures = self._failures
             most = self.HOPELESS_NOW if self._answered else self.HOPELESS
-            if failures % most == 0 and not self.host.stopped and not self._answers():
+            # A few words it may answer all the same, where each file breaks it.
+            broken = isinstance(error, BrokenOff) and not self._answered
+            hopeless = broken and failures >= self.HOPELESS_NOW
+            if not hopeless and failures % most == 0 and not self.host.stopped:
+                hopeless = not self._answers()
+            if hopeless:
                 raise Fatal(f"{failures} files in a row got no answer: {error}") from None
             raise
         with self._turn:
@@ -232,7 +241,7 @@ class Client(Generic[P, R]):
         if away:
             self.host.models()  # raises Fatal if the server is gone, and not this answer alone
         if away or (not error.refused and tries.lost > self.TRIES):
-            raise self._given_up(f"the server breaks off: {error}")
+            raise BrokenOff(str(self._given_up(f"the server breaks off: {error}")))
         self.host.tell("away", f"{self.host.masked(error)}; waiting for it")
         self._gate.rest(0.5)
 

@@ -37,7 +37,8 @@ class Loop:
         """What `work` returns or raises. Raises Closed once the loop was closed."""
         try:
             with self._turn:  # nothing is given to a loop that `close` has stopped meanwhile
-                asked = asyncio.run_coroutine_threadsafe(self._counted(work), self._running())
+                loop = self._running()
+                asked = asyncio.run_coroutine_threadsafe(self._counted(work), loop)
         except Closed:
             work.close()
             raise
