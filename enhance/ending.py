@@ -75,7 +75,7 @@ class Ending:
             raise stopped
         if last and told["ended"]:
             return 4
-        needy = last and (told["failed"] or told["needs_a_person"])
+        needy = last and (told["failed"] or told["later"] or told["needs_a_person"])
         return 3 if needy and strict else 0
 
     def _tell(self, told: dict[str, Any], last: bool, more: Mapping[str, Any]) -> dict[str, Any]:

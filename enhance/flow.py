@@ -20,7 +20,7 @@ from enhance.report import LABELS, Report
 from enhance.rooms import computes, part_of
 from enhance.shares import Share
 from enhance.sizes import Sizes
-from stages.sample import Caption, Failure, Fatal, Sample, Stage, Unavailable, Unusable
+from stages.sample import Caption, Failure, Fatal, NotYet, Sample, Stage, Unavailable, Unusable
 
 log = logging.getLogger(__name__)
 
@@ -281,7 +281,8 @@ class _Room:
 
     def _failed(self, job: Job, error: Exception | None) -> Sample:
         lasting = isinstance(error, Unusable)
-        failure = Failure(self._stage.output, _reason(error), lasting)
+        later = isinstance(error, NotYet)
+        failure = Failure(self._stage.output, _reason(error), lasting, later)
         with self._disk(job.sample):
             if lasting:
                 self._cache.fail(self._stage, job.sample, failure.message, job.key)
@@ -289,7 +290,7 @@ class _Room:
                 self._unsure.append(job.sample)
             elif self._computes:
                 self._cache.tried(self._stage, job.sample)
-        self._report.advance(self._stage.output, "failed")
+        self._report.advance(self._stage.output, "later" if later else "failed")
         return replace(job.sample, failure=failure)
 
 

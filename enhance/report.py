@@ -39,6 +39,7 @@ class Report:
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._files: Counter[str] = Counter()
         self._failed: list[dict[str, str]] = []
+        self._later: list[dict[str, str]] = []  # whose captions come in another run
         self._passing: list[dict[str, str]] = []  # failures that need not come again
         self._people: list[dict[str, Any]] = []
         self._notes: list[dict[str, str]] = []
@@ -50,7 +51,8 @@ class Report:
         }
 
     def advance(self, output: str, act: str) -> None:
-        """One file has passed a stage: "done", "fresh", "edited", "refused" or "failed"."""
+        """One file has passed a stage: "done", "fresh", "edited", "refused", "later" or
+        "failed"."""
         with self._turn:
             self.stages[output][act] += 1
             self._bars[output].advance(act)
@@ -68,11 +70,13 @@ class Report:
         name = self._layout.name(sample.media)
         captions = (sample.manual, sample.generated, sample.combined, sample.final)
         if sample.failure:
-            self._files["failed"] += 1
+            later = sample.failure.later
+            self._files["later" if later else "failed"] += 1
             stage, reason = sample.failure.stage, sample.failure.message
-            self._failed.append({"file": name, "stage": stage, "reason": reason})
-            if not sample.failure.lasting:
-                self._passing.append(self._failed[-1])
+            rows = self._later if later else self._failed
+            rows.append({"file": name, "stage": stage, "reason": reason})
+            if not sample.failure.lasting and not later:
+                self._passing.append(rows[-1])
             # It never reached the later stages: their bars count it here.
             with self._turn:
                 for output, bar in self._bars.items():
@@ -191,6 +195,7 @@ class Report:
                 if sizes.advice
             },
             "failed": self._failed,
+            "later": self._later,
             "needs_a_person": self._people,
             "notes": self._notes,
             "ledger": self._ledgers.as_json(),
@@ -230,7 +235,7 @@ class Report:
             },
             **{
                 name: sorted((row for part in parts for row in part[name]), key=_by_file)
-                for name in ("failed", "needs_a_person", "notes")
+                for name in ("failed", "later", "needs_a_person", "notes")
             },
             "ledger": ledgers.together(part["ledger"] for part in parts),
             "settings": settings,
@@ -248,7 +253,9 @@ def news(report: Mapping[str, Any], before: bytes | None) -> bool:
     old = parsed(before)
     if worked(report) or old is None:
         return True
-    return any(report[name] != old.get(name) for name in ("complete", "failed", "needs_a_person"))
+    return any(
+        report[name] != old.get(name) for name in ("complete", "failed", "later", "needs_a_person")
+    )
 
 
 def parsed(report: bytes | None) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ def summarise(report: Mapping[str, Any], where: Path) -> None:
                 ("fresh", "up to date"),
                 ("edited", "written by hand, kept"),
                 ("refused", "not usable"),
+                ("later", "under way"),
                 ("failed", "failed"),
             )
             if counts.get(act)
@@ -51,6 +52,9 @@ def summarise(report: Mapping[str, Any], where: Path) -> None:
     missing = files["all"] - sum(count for name, count in files.items() if name != "all")
     if report["ended"] and missing > 0:
         say(f"{_number(missing, 'file')} not done yet; the same command goes on from here.")
+    if report["later"]:
+        reasons = dict.fromkeys(row["reason"] for row in report["later"])
+        say(f"{_number(len(report['later']), 'file')} not done yet: {'; '.join(reasons)}")
     rows = [*report["failed"], *report["needs_a_person"]]
     if rows:
         say(f"{_number(len(rows), 'file')} failed or need a person:")
@@ -88,6 +92,7 @@ def _counted(files: Mapping[str, int]) -> str:
         ("captioned", "done"),
         ("left_alone", "had a caption"),
         ("needs_a_person", "need a person"),
+        ("later", "under way"),
         ("failed", "failed"),
     )
     return (

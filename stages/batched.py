@@ -29,7 +29,7 @@ from stages.hosted import Served
 from stages.kinds import is_video
 from stages.llm import Reply
 from stages.reel import Sampling
-from stages.sample import Unavailable, Unusable
+from stages.sample import NotYet, Unavailable, Unusable
 
 SIZE = 300  # pictures of a batch
 _WORKERS = 64  # batches that are waited for at once
@@ -232,11 +232,11 @@ class Batched(Served):
                 raise RuntimeError(str(outcome))
             elif self._memory.of(name) is not None:
                 where = self._one.host.address
-                raise RuntimeError(
+                raise NotYet(
                     f"under way in a batch at {where}; the same command collects the answer"
                 )
             else:
-                raise RuntimeError("not sent yet; the same command goes on from here")
+                raise NotYet("not sent yet; the same command goes on from here")
         for name in ids:
             sent = self._memory.of(name)
             if sent is not None and name in sent.given:  # an earlier run paid and told

@@ -33,6 +33,10 @@ class Unavailable(RuntimeError):
     The failure is not remembered."""
 
 
+class NotYet(RuntimeError):
+    """The answer is not there yet, as was wished, and another run has it. Nothing went wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What a person or the next stage should know about one caption.
@@ -53,6 +57,7 @@ class Failure:
     stage: str
     message: str
     lasting: bool = False  # True: the same input would fail again, so a rerun does not try
+    later: bool = False  # True: nothing went wrong, the caption comes in another run
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,8 @@ def drafts(folder: Path) -> dict[str, str]:
 
 
 def failed(folder: Path) -> dict[str, str]:
-    return {row["file"]: row["reason"] for row in report_of(folder)["failed"]}
+    told = report_of(folder)
+    return {row["file"]: row["reason"] for row in (*told["failed"], *told["later"])}
 
 
 def once(server: BatchServer, count: int = len(COLOURS)) -> bool:
@@ -160,6 +161,8 @@ def test_a_run_that_does_not_wait_sends_all_and_the_same_command_collects_it(
     for _ in range(2):
         done = draft(batches, pictures, "--batch_size", 2, "--batch_wait", 0)
         assert "3 batches of 5 pictures are under way" in done.stderr
+        assert "5 under way" in done.stdout
+        assert "failed" not in done.stdout
         assert "the same command collects" in done.stderr
         assert drafts(pictures) == {}
         assert len(failed(pictures)) == 5
