@@ -88,12 +88,13 @@ class Reel:
                 continue
             count += 1
             packets += 1
-            steps += packet.duration or 0
             stamp = packet.dts if packet.pts is None else packet.pts
             if packet.is_discard:  # before the cut of an edit list, or behind it: never shown
                 count -= 1
-            elif stamp is not None:
-                stamps.append(stamp)
+            else:
+                steps += packet.duration or 0
+                if stamp is not None:
+                    stamps.append(stamp)
             if stamp is not None and packet.is_keyframe:
                 keys.append(stamp)
         if count < 1:

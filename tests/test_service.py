@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -237,6 +239,23 @@ def test_a_full_queue_answers_503_and_when_to_come_back(folder: Path) -> None:
         with ThreadPoolExecutor(16) as clients:
             answers = list(clients.map(ask, range(16)))
     assert {status for status, _ in answers} == {200, 503}
+
+
+def test_a_client_that_leaves_gives_its_place_back(folder: Path) -> None:
+    # The first waits for others so long, and holds the only place.
+    gathering = ("--max_queue", 1, "--max_batch", 8, "--max_wait_ms", 2000)
+    with Service(folder, "--preload", *gathering) as service:
+        ready(service)
+        body = json.dumps({"image_path": "00 é.png", **GREEDY}).encode()
+        host, _, port = service.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as client:
+            head = f"POST /caption HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+            client.sendall(head.encode() + body)
+            time.sleep(0.5)
+            assert service.post("/caption", {"image_path": "00 é.png", **GREEDY})[0] == 503
+            assert service.headers["Retry-After"] == "1"
+        time.sleep(0.3)
+        assert service.post("/caption", {"image_path": "00 é.png", **GREEDY})[0] == 200
 
 
 def test_names_that_were_rebound_to_this_address_are_refused(service: Service) -> None:
