@@ -32,6 +32,7 @@ class Service:
         )
         self.said: list[str] = []
         self.url = ""
+        self.headers: Any = {}  # of the last answer, in any case
 
     def __enter__(self) -> Service:
         assert self.process.stdout is not None
@@ -72,10 +73,10 @@ class Service:
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 status, raw = answer.status, answer.read()
-                self.headers = dict(answer.headers)
+                self.headers = answer.headers
         except urllib.error.HTTPError as error:
             status, raw = error.code, error.read()
-            self.headers = dict(error.headers)
+            self.headers = error.headers
         try:
             return status, json.loads(raw)
         except ValueError:

@@ -232,13 +232,11 @@ def test_a_full_queue_answers_503_and_when_to_come_back(folder: Path) -> None:
     with Service(folder, "--preload", "--max_queue", 1, "--max_batch", 1) as service:
         ready(service)
 
-        def ask(_: int) -> tuple[int, str]:
-            status, _ = service.post("/caption", {"image_path": "00 é.png", "max_new_tokens": 64})
-            return status, service.headers.get("Retry-After", "")
+        def ask(_: int) -> int:
+            return service.post("/caption", {"image_path": "00 é.png", "max_new_tokens": 64})[0]
 
         with ThreadPoolExecutor(16) as clients:
-            answers = list(clients.map(ask, range(16)))
-    assert {status for status, _ in answers} == {200, 503}
+            assert {*clients.map(ask, range(16))} == {200, 503}
 
 
 def test_a_client_that_leaves_gives_its_place_back(folder: Path) -> None:
