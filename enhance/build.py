@@ -20,6 +20,7 @@ from stages import generate, llm, policy
 from stages.asking import Asking, InOneStep
 from stages.clean import Clean
 from stages.dataset import Layout
+from stages.drafting import Drafter
 from stages.generate import Generate
 from stages.llm import Chat
 from stages.load import read
@@ -35,16 +36,18 @@ def build(
     layout: Layout,
     concepts: Concepts,
     journal: Journal,
+    lend: Callable[[generate.Options], Drafter | None] = lambda _: None,
     writer: Writer | None = None,
     begun: Begun | None = None,
 ) -> tuple[Cache, list[Stage]]:
-    """The cache and the stages that this run needs, in their order. Loads and asks nothing."""
+    """The cache and the stages that this run needs, in their order. Loads and asks nothing. `lend`
+    gives a drafter that is there already."""
     writer = writer or Writer(ranks.launch, ranks.rank)
     clean = cleaner(concepts)
     store = Cache(layout, journal, writer, clean, config.cache.overwrite)
     until = config.run.until
 
-    servers = Servers(config, concepts.all, ranks, layout.root / FOLDER, begun)
+    servers = Servers(config, concepts.all, ranks, layout.root / FOLDER, lend, begun)
 
     @cache
     def drafting(

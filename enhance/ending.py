@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,10 @@ class Ending:
         writer: Writer,
         path: Path,
         settings: Mapping[str, Any],
+        tell: Callable[[Mapping[str, Any]], None],
     ) -> None:
-        """`path` is where the report belongs."""
+        """`path` is where the report belongs; `tell` gets the last one, too."""
+        self._say = tell
         self._report, self._ranks, self._writer = report, ranks, writer
         self._path, self._settings = path, settings
 
@@ -57,6 +59,7 @@ class Ending:
         ended = "interrupted" if isinstance(stopped, KeyboardInterrupt) else str(stopped or "")
         told = self._report.finish(spent, self._settings, ended)
         last = told["heard"] == self._ranks.world
+        self._say(told)
         if isinstance(stopped, Broken) and self._ranks.world > 1:
             name = f"process {self._ranks.rank + 1} of {self._ranks.world}"
             log.error("%s ends%s: %s", name, "" if last else ", the others go on", stopped)

@@ -20,12 +20,14 @@ from enhance.report import LABELS, Report
 from enhance.rooms import computes, part_of
 from enhance.shares import Share
 from enhance.sizes import Sizes
+from enhance.stop import Stop
 from stages.sample import Caption, Failure, Fatal, NotYet, Sample, Stage, Unavailable, Unusable
 
 log = logging.getLogger(__name__)
 
 _OF_THE_FILE = (Unusable, Unavailable)  # no model has seen it
 _HOPELESS = 10  # files in a row that fail, where none was ever done
+_HEED = 1.0  # seconds between looks whether the run is to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,13 @@ def through(
     report: Report,
     prepare: Callable[[Sample], None],
     share: Share[Any],
+    stop: Stop,
 ) -> Iterator[Sample]:
     """Each sample with the stage's caption, or with a failure; in the order in which they end.
 
     `prepare` is called with each sample that is not cached, before it. `share` is what the samples
-    come from at last, and says how many to take at once. Raises Fatal at once.
+    come from at last, and says how many to take at once. Raises Fatal at once, KeyboardInterrupt
+    soon after `stop` was asked for.
     """
     room = _Room(stage, cache, report, share)
     source = iter(samples)
@@ -65,6 +69,7 @@ def through(
     try:
         while True:
             while not exhausted and not room.full:
+                stop.heed()
                 sample = next(source, None)
                 if sample is None:
                     exhausted = True
@@ -88,7 +93,7 @@ def through(
                 room.send(alone=True)
             if not room.busy:
                 return
-            yield from room.results()
+            yield from room.results(stop)
     finally:
         room.leave(interrupted=not exhausted or room.busy or bool(doubtful))
         if isinstance(source, Generator):
@@ -159,9 +164,12 @@ class _Room:
             self._pending.add(self._pool.submit(self._enter, self._gathering, alone))
             self._gathering = []
 
-    def results(self) -> Iterator[Sample]:
+    def results(self, stop: Stop) -> Iterator[Sample]:
         """What is done by now; waits for at least one batch."""
-        done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
+        done: set[Future[list[Sample]]] = set()
+        while not done:
+            stop.heed()
+            done, self._pending = wait(self._pending, _HEED, FIRST_COMPLETED)
         for batch in done:
             yield from batch.result()
 

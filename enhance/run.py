@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+from enhance.around import Around
 from enhance.begun import Begun
 from enhance.build import build
 from enhance.cache import FOLDER, Cache
@@ -29,6 +29,7 @@ from enhance.rooms import part_of, parts_of
 from enhance.servers import in_turns
 from enhance.settled import Settled, unsettled
 from enhance.shares import Share, videos_first
+from enhance.stop import Stop
 from stages.dataset import Layout, find
 from stages.generate import Generate
 from stages.load import load, read, uncaptioned
@@ -39,8 +40,17 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config, ranks: Ranks) -> int:
-    """Captions the dataset; the exit status. Raises Fatal if the run cannot go on."""
+    """Captions the dataset in a process of its own; the exit status. Raises Fatal if the run cannot
+    go on."""
     start_logging(config.report, ranks)
+    around = Around()
+    around.stop.on_sigterm()
+    _end_with_launcher(ranks)
+    return caption(config, ranks, around)
+
+
+def caption(config: Config, ranks: Ranks, around: Around) -> int:
+    """Captions the dataset; the exit status. Raises Fatal if the run cannot go on."""
     for notice in config.notices:
         log.info(notice)
     check(config.policy)
@@ -57,7 +67,7 @@ def run(config: Config, ranks: Ranks) -> int:
     if config.run.dry_run or config.run.explain:
         if ranks.main:
             journal = Journal(folder, ranks.rank, True)
-            cache, stages = build(config, ranks, layout, concepts, journal)
+            cache, stages = build(config, ranks, layout, concepts, journal, around.lend)
             settled = Settled(layout, journal, stages, concepts, config.cache.overwrite)
             before = parsed(read(folder / "report.json"))
             skips, explain = config.load.skip_captioned, config.run.explain
@@ -65,8 +75,6 @@ def run(config: Config, ranks: Ranks) -> int:
             for stage in stages:  # a tokenizer's server may have been asked
                 stage.close()
         return 0
-    _end_with_launcher(ranks)
-    signal.signal(signal.SIGTERM, _interrupt)
     with Lock(folder, ranks.launch, ranks.rank) as lock:
         journal = Journal(folder, ranks.rank, run=ranks.launch)
         writer = Writer(ranks.launch, ranks.rank)
@@ -74,13 +82,14 @@ def run(config: Config, ranks: Ranks) -> int:
             writer.sweep(list({layout.root, layout.sidecars, layout.finals, folder}))
         anew = bool({"generated", "all"} & {*config.cache.overwrite})
         begun = Begun(folder, ranks.rank, ranks.launch, alone=ranks.world == 1, again=anew)
-        cache, stages = build(config, ranks, layout, concepts, journal, writer, begun)
+        cache, stages = build(config, ranks, layout, concepts, journal, around.lend, writer, begun)
         _notices(config, concepts, stages)
         outputs = [stage.output for stage in stages]
         report = Report(layout, ranks, len(media), outputs, lambda path: concepts.of(path).policy)
+        around.watch(layout, media, report)
         media, videos = videos_first(media, ranks.world)
         share = Share(media, ranks, before=journal.refresh, costly=videos)
-        end = Ending(report, ranks, writer, folder / "report.json", _settings(config))
+        end = Ending(report, ranks, writer, folder / "report.json", _settings(config), around.tell)
         cache.begin = end.open
         settled = Settled(layout, journal, stages, concepts, config.cache.overwrite)
 
@@ -98,7 +107,7 @@ def run(config: Config, ranks: Ranks) -> int:
             samples = load(unsettled(share, settled, again), layout, cache.owners)
             if config.load.skip_captioned:
                 samples = uncaptioned(samples, left)
-            for sample in chain(stages, samples, cache, report, overlap, share):
+            for sample in chain(stages, samples, cache, report, overlap, share, around.stop):
                 told = report.count(sample)
                 if told is not None:
                     settled.note(sample, told)
@@ -128,6 +137,7 @@ def chain(
     report: Report,
     overlap: bool,
     share: Share[str],
+    stop: Stop,
 ) -> Iterable[Sample]:
     """The samples of a share through all stages: together, or one stage after the other."""
     prepared: set[int] = set()
@@ -153,7 +163,7 @@ def chain(
         return once
 
     for stage in stages:
-        samples = through(stage, samples, cache, report, prepare(stage), share)
+        samples = through(stage, samples, cache, report, prepare(stage), share, stop)
         if not overlap:
             samples = list(samples)
             stage.close()
@@ -182,12 +192,6 @@ def _settings(config: Config) -> dict[str, dict[str, object]]:
         name: {"value": value, "from": config.origins[name]}
         for name, value in config.values().items()
     }
-
-
-def _interrupt(*_: int | FrameType | None) -> None:
-    # Once is enough: a launcher's death is told by each of its threads, and must not cut the drain.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _end_with_launcher(ranks: Ranks) -> None:

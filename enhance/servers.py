@@ -5,7 +5,7 @@ Whoever asks at one address goes through one gate, and all pay from one purse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -40,10 +40,13 @@ class Servers:
         concepts: Iterable[Concept],
         ranks: Ranks,
         folder: Path,
+        lend: Callable[[generate.Options], Drafter | None] = lambda _: None,
         begun: Begun | None = None,
     ) -> None:
         """All processes share the ceilings and the money; what was handed in at servers is noted in
-        `folder`, what one was begun with in `begun`."""
+        `folder`, what one was begun with in `begun`. `lend` gives a drafter that is there
+        already."""
+        self._lend = lend
         self._begun = begun
         self._config = config
         self._ranks = ranks
@@ -76,9 +79,10 @@ class Servers:
                 wrong = f"--captioner {options.captioner} runs in this process"
                 hosted = ", ".join(HOSTED)
                 raise Fatal(f"{wrong}: --captioner_base_url is for --captioner {hosted}", 2)
-            known = self._drafters.get(options.of_model)
-            made: Drafter = known or Resident(options, self._ranks.device, self._ranks.cores)
-            return self._drafters.setdefault(options.of_model, made)
+            if options.of_model not in self._drafters:
+                resident = Resident(options, self._ranks.device, self._ranks.cores)
+                self._drafters[options.of_model] = self._lend(options) or resident
+            return self._drafters[options.of_model]
         asked = self._drafting(options, merge)
         place = (options.of_server, asked)
         if place not in self._drafters:
