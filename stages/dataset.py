@@ -31,6 +31,13 @@ class Options:
         default="all",
         metadata={"help": "what is captioned", "choices": ("all", "images", "videos")},
     )
+    files: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "these alone, by their paths below the folder",
+            "metavar": "FILE",
+        },
+    )
     recursive: bool = field(default=True, metadata={"help": "do not look into subfolders"})
     skip_captioned: bool = field(
         default=False,
@@ -159,7 +166,8 @@ class Survey:
 
 
 def survey(options: Options, layout: Layout) -> Survey:
-    """What lies below the dataset folder. Raises Fatal if there are no media."""
+    """What lies below the dataset folder. Raises Fatal if there are no media, or not those that are
+    named."""
     found = scan(layout.root, options.recursive, layout.extension, _SIDECARS)
     # The others are found too: a caption of theirs is no orphan.
     media = sorted(found.media, key=_by_folder)
@@ -176,7 +184,8 @@ def survey(options: Options, layout: Layout) -> Survey:
             2,
         )
     hidden = sorted(map(Path, found.hidden))
-    return Survey(media, _clashes(media, layout), _orphans(found, layout), hidden)
+    clashes = _clashes(media, layout)
+    return Survey(_named(media, options, layout), clashes, _orphans(found, layout), hidden)
 
 
 def find(options: Options, layout: Layout) -> tuple[list[str], list[str]]:
@@ -209,6 +218,20 @@ def apart(seen: Survey, layout: Layout, limit: int) -> tuple[list[str], list[str
         shared.update({stem, *(stem.removesuffix(suffix) for suffix in _SUFFIXES)})
     alone = [path for path in seen.media if not shared or _folded(layout.name(path)) not in shared]
     return _first(alone, limit), list(dict.fromkeys(seen.clashes.values()))
+
+
+def _named(media: list[str], options: Options, layout: Layout) -> list[str]:
+    """Those that `--files` names; all, where it names none."""
+    if not options.files:
+        return media
+    root = os.fspath(layout.root)
+    wished = {os.path.normpath(os.path.join(root, name)): name for name in options.files}
+    here = [path for path in media if os.path.normpath(path) in wished]
+    missing = wished.keys() - set(map(os.path.normpath, here))
+    if missing:
+        names = ", ".join(sorted(wished[path] for path in missing)[:5])
+        raise Fatal(f"--files: no such image or video in {layout.root}: {names}", 2)
+    return here
 
 
 def _first(media: list[str], limit: int) -> list[str]:

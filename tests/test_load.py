@@ -297,3 +297,30 @@ def test_files_that_have_a_caption_can_be_left_alone(
     assert run_here("--dataset_dir", tmp_path, *local_models()) == 0
     assert (tmp_path / "a_manual.txt").read_text() == "by another tool"
     assert snapshot(tmp_path)["b_generated.txt"] == before["b_generated.txt"]
+
+
+def test_files_that_are_named_are_captioned_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_scenes(tmp_path, ["a.png", "my day/b.png", "my day/c.png"])
+    flags = ("--dataset_dir", tmp_path, *local_models())
+    assert planned(capsys, *flags, "--files", "./a.png", "my day/c.png") == [
+        "a.png",
+        "my day/c.png",
+    ]
+    assert run_here(*flags, "--files", tmp_path / "my day" / "c.png") == 0
+    assert "1 file in" in capsys.readouterr().out
+    assert [name for name in texts(tmp_path) if "generated" in name] == ["my day/c_generated.txt"]
+    alone = snapshot(tmp_path)["my day/c_generated.txt"]
+    assert run_here(*flags) == 0
+    assert snapshot(tmp_path)["my day/c_generated.txt"] == alone
+    line = refusal(capsys, *flags, "--files", "a.png", "d.png", "my day")
+    assert line.endswith(f"--files: no such image or video in {tmp_path}: d.png, my day")
+
+
+def test_a_file_that_is_named_still_shares_its_captions_with_none(
+    few: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(few / "one.png", few / "one.jpg")
+    line = refusal(capsys, "--dataset_dir", few, "--files", "one.png")
+    assert "one.jpg and one.png would share one caption file" in line
