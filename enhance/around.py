@@ -25,5 +25,8 @@ class Around:
     def watch(self, layout: Layout, media: Sequence[str], report: Report) -> None:
         """Told once it is known what is captioned."""
 
+    def ended(self, media: str) -> None:
+        """A file has come to its end, with a caption or without; the report knows."""
+
     def tell(self, report: Mapping[str, Any]) -> None:
         """What became of all files, however it ended; before the run says so itself."""

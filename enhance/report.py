@@ -131,6 +131,16 @@ class Report:
             self.advance(output, "skipped")
         self._files["left_alone"] += 1
 
+    def counted(self) -> dict[str, Any]:
+        """How far it is: files by what became of them, and by stage what each did."""
+        stages = {LABELS[output]: dict(counts) for output, counts in self.stages.items()}
+        return {"files": {"all": self._total, **self._files}, "stages": stages}
+
+    def uncaptioned(self) -> dict[str, tuple[str, str]]:
+        """The files that came to their end without a caption, by name: what they are, and why."""
+        kinds = (("failed", self._failed), ("later", self._later), ("needs_a_person", self._people))
+        return {row["file"]: (kind, row["reason"]) for kind, rows in kinds for row in [*rows]}
+
     def _tell(self, name: str, told: Mapping[str, Any]) -> None:
         for label, message in told["notes"]:
             self._notes.append({"file": name, "problem": label, "message": message})

@@ -96,10 +96,12 @@ def caption(config: Config, ranks: Ranks, around: Around) -> int:
         def again(media: str, outputs: Collection[str], told: Mapping[str, Any]) -> None:
             report.count_again(media, outputs, told)
             share.ended(media)
+            around.ended(media)
 
         def left(media: Path) -> None:
             report.leave(media)
             share.ended(os.fspath(media))
+            around.ended(os.fspath(media))
 
         stopped: Fatal | KeyboardInterrupt | None = None
         overlap = not in_turns(config, concepts.all)
@@ -113,6 +115,7 @@ def caption(config: Config, ranks: Ranks, around: Around) -> int:
                     settled.note(sample, told)
                 if not sample.failure or sample.failure.lasting:
                     share.ended(os.fspath(sample.media))
+                around.ended(os.fspath(sample.media))
         except (Fatal, KeyboardInterrupt) as reason:
             stopped = reason
         finally:

@@ -104,7 +104,7 @@ class Engine:
         """Raises Unusable for a picture that cannot be read, Full, Stopping, Fatal."""
         await self.loaded()
         image = await self._opened(picture)
-        return await self.gathering.answer(Request(image, prompt), manner)
+        return await self.gathering.answer(Request(image, prompt), Attempt(manner=manner))
 
     async def _opened(self, picture: Path | bytes) -> Any:
         assert self._captioner is not None
@@ -114,9 +114,9 @@ class Engine:
                 return await asyncio.to_thread(open_picture, io.BytesIO(picture), size)
             return await asyncio.to_thread(open_image, picture, size)
 
-    def _ask(self, requests: Sequence[Request], manner: Any) -> list[Answer]:
+    def _ask(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
         assert self._captioner is not None
-        return self._captioner(requests, Attempt(manner=manner))
+        return self._captioner(requests, attempt)
 
     def _load(self) -> None:
         try:

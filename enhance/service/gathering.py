@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from stages.captioners import Answer, Request
+from stages.captioners import Answer, Attempt, Request
 from stages.sample import Fatal, Unavailable, Unusable
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[Sequence[Request], Any], list[Answer]]
+Ask = Callable[[Sequence[Request], Attempt], list[Answer]]
 
 
 class Full(Exception):
@@ -32,9 +31,15 @@ class Stopping(Exception):
 @dataclass(slots=True, eq=False)
 class _Waiting:
     request: Request
-    manner: Hashable  # requests of one manner can be asked together
+    attempt: Attempt
     since: float
     answer: asyncio.Future[Answer] = field(default_factory=asyncio.Future)
+
+    def fits(self, other: _Waiting) -> bool:
+        """True if both can be asked in one batch. A video weighs as much as a batch of pictures."""
+        if self.request.frames or other.request.frames:
+            return self is other
+        return self.attempt == other.attempt
 
 
 class Gathering:
@@ -54,7 +59,7 @@ class Gathering:
     def length(self) -> int:
         return len(self._waiting)
 
-    async def answer(self, request: Request, manner: Hashable) -> Answer:
+    async def answer(self, request: Request, attempt: Attempt) -> Answer:
         """Raises Full, Stopping; Unusable, RuntimeError or MemoryError for this request alone."""
         if self._stopping:
             raise Stopping
@@ -62,7 +67,7 @@ class Gathering:
             raise Full
         if self._work is None:
             self._work = asyncio.create_task(self._go_on())
-        one = _Waiting(request, manner, asyncio.get_running_loop().time())
+        one = _Waiting(request, attempt, asyncio.get_running_loop().time())
         self._waiting.append(one)
         self._came.set()
         try:
@@ -98,7 +103,7 @@ class Gathering:
                 await self._came.wait()
             first = self._waiting[0]
             left = first.since + self._wait - loop.time()
-            same = [one for one in self._waiting if one.manner == first.manner][: self._most]
+            same = [one for one in self._waiting if first.fits(one)][: self._most]
             if left <= 0 or len(same) == self._most or self._stopping:
                 for one in same:
                     self._waiting.remove(one)
@@ -112,9 +117,9 @@ class Gathering:
 
     async def _answered(self, batch: Sequence[_Waiting]) -> None:
         """One bad picture, or too large a batch, fails alone."""
-        manner = batch[0].manner
+        attempt = batch[0].attempt
         try:
-            answers = await asyncio.to_thread(self._ask, [one.request for one in batch], manner)
+            answers = await asyncio.to_thread(self._ask, [one.request for one in batch], attempt)
         except Exception as error:  # models raise whatever they like
             if len(batch) > 1:
                 half = len(batch) // 2
