@@ -59,6 +59,9 @@ class Service:
     def _read(self, stream: Any) -> None:
         self.said.extend(stream)
 
+    def call(self, method: str, path: str) -> tuple[int, Any]:
+        return self._ask(method, path, None, {})
+
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
         return self._ask("GET", path, None, headers)
 

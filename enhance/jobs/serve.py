@@ -8,14 +8,15 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dotenv
 
-from enhance import console
+from enhance import config, console
 from enhance.console import say, start_logging
-from enhance.flags import Parser
+from enhance.flags import Parser, spell
 from enhance.ranks import Ranks
 from stages.drafter import Options
 from stages.sample import Fatal
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 TOKEN = "CAPTION_TOKEN"
 MODEL = "fancyfeast/llama-joycaption-beta-one-hf-llava"
 _DRAIN = 20  # seconds that requests under way have when it is stopped
+_LAST = 24.0  # and a batch that takes longer still; what is killed in a job is made again
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,6 +42,8 @@ def main(argv: Sequence[str]) -> int:
         from enhance.service.app import Rules, service
         from enhance.service.engine import Engine
         from enhance.service.guard import is_loopback
+        from enhance.service.jobs import Jobs
+        from enhance.service.lent import Lent
         from enhance.service.roots import Roots
     except ImportError as error:
         raise Fatal(
@@ -56,6 +60,8 @@ def main(argv: Sequence[str]) -> int:
     options = Options(model_id=wanted.model, trust_remote_code=wanted.trust_remote_code, **own)
     if options.hosted:
         raise Fatal(f"--captioner {wanted.captioner} runs elsewhere already", 2)
+    flags = _of_jobs(wanted, options)
+    config.read([*flags, "--dataset_dir=."])  # what is wrong with them is told now
     bound = _bound(wanted.host, wanted.port)
     device = ranks.device()
     engine = Engine(
@@ -67,14 +73,26 @@ def main(argv: Sequence[str]) -> int:
         max_queue=wanted.max_queue,
     )
     hosts = [*wanted.allow_host] + ([wanted.host] if wanted.host not in ("0.0.0.0", "::") else [])
-    rules = Rules(hosts, token, wanted.allow_remote, wanted.allow_shutdown)
-    app: Any = service(engine, roots, rules, int(device.startswith("cuda")))
+    rules = Rules(hosts, token, wanted.allow_remote, wanted.allow_shutdown, flags=flags)
+    jobs = Jobs(lambda options: Lent(options, engine) if engine.lends(options) else None)
+    app: Any = service(engine, jobs, roots, rules, int(device.startswith("cuda")))
     host, port = bound.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
     say(f"serving {engine.name} at http://{where}:{port} (Ctrl-C stops it)")
     if wanted.preload:
         engine.begin()
-    server = uvicorn.Server(
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            """Jobs hear of it now, not once all requests are answered."""
+            jobs.stop()
+            if not self.should_exit:
+                end = threading.Timer(_LAST, os._exit, (0,))
+                end.daemon = True
+                end.start()
+            super().handle_exit(sig, frame)
+
+    server = Server(
         uvicorn.Config(
             app,
             log_level="warning",
@@ -107,6 +125,9 @@ def _parser(known: Mapping[str, str | None]) -> argparse.ArgumentParser:
     add("--trust_remote_code", action="store_true")
     add("--dtype", default="auto", choices=("auto", "bfloat16", "float16", "float32"))
     add("--quantize", default="none", choices=("none", "8bit", "4bit"))
+    add("--config", metavar="FILE", help="YAML file of settings for POST /enhance")
+    add("--base_url", metavar="URL", help="the language model's server that merges in its jobs")
+    add("--llm", metavar="NAME", help="its model (default: the only one it lists)")
     add("--preload", action="store_true", help="load the model at once, not at the first request")
     add(
         "--max_batch",
@@ -121,6 +142,14 @@ def _parser(known: Mapping[str, str | None]) -> argparse.ArgumentParser:
     add("--allow_shutdown", action="store_true", help="POST /shutdown stops the service")
     add("--log_level", default="info", choices=("debug", "info", "warning", "error"))
     return parser
+
+
+def _of_jobs(wanted: argparse.Namespace, options: Options) -> list[str]:
+    """What holds for every job, as flags of a run: its captioner is the service's."""
+    own = ("model_id", "revision", "captioner", "dtype", "quantize", "trust_remote_code")
+    flags = [flag for name in own for flag in spell(name, getattr(options, name))]
+    merging = {"config": wanted.config, "base_url": wanted.base_url, "model": wanted.llm}
+    return [*flags, *(f"--{name}={value}" for name, value in merging.items() if value)]
 
 
 def _natural(text: str) -> int:

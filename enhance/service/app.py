@@ -20,8 +20,10 @@ from starlette.routing import Route
 from enhance.service.chat import Chat, refused
 from enhance.service.described import description
 from enhance.service.engine import Engine
+from enhance.service.enhancing import Enhancing, NoSuchJob
 from enhance.service.gathering import Full, Stopping
 from enhance.service.guard import LOOPBACK, App, Guard
+from enhance.service.jobs import Jobs
 from enhance.service.joycaption import JoyCaption, Wrong
 from enhance.service.leaving import Gone
 from enhance.service.roots import Roots
@@ -44,10 +46,12 @@ class Rules:
     allow_remote: bool = False
     allow_shutdown: bool = False
     largest: int = LARGEST
+    flags: Sequence[str] = ()  # of every job
 
 
-def service(engine: Engine, roots: Roots, rules: Rules, gpus: int = 0) -> App:
+def service(engine: Engine, jobs: Jobs, roots: Roots, rules: Rules, gpus: int = 0) -> App:
     """The service as an ASGI application."""
+    enhancing = Enhancing(jobs, roots, rules.flags)
     joy = JoyCaption(engine, roots, gpus)
     chat = Chat(engine, rules.allow_remote, rules.largest)
 
@@ -63,7 +67,9 @@ def service(engine: Engine, roots: Roots, rules: Rules, gpus: int = 0) -> App:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        engine.loop = asyncio.get_running_loop()
         yield
+        await asyncio.to_thread(jobs.close)
         await engine.gathering.drain()
 
     app = Starlette(
@@ -76,6 +82,11 @@ def service(engine: Engine, roots: Roots, rules: Rules, gpus: int = 0) -> App:
             Route("/shutdown", shutdown, methods=["POST"]),
             Route("/v1/models", chat.models, methods=["GET"]),
             Route("/v1/chat/completions", _told(chat.completions, refused), methods=["POST"]),
+            Route("/enhance", _told(enhancing.begin), methods=["POST"]),
+            Route("/jobs", enhancing.all, methods=["GET"]),
+            Route("/jobs/{id}", _told(enhancing.one), methods=["GET"]),
+            Route("/jobs/{id}", _told(enhancing.cancel), methods=["DELETE"]),
+            Route("/jobs/{id}/results", _told(enhancing.results), methods=["GET"]),
             Route("/openapi.json", described, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _http, Exception: _unexpected},
@@ -102,6 +113,8 @@ async def _answered(endpoint: Endpoint, request: Request, say: Callable[..., Res
         return await endpoint(request)
     except Wrong as error:
         return say(400, str(error))
+    except NoSuchJob:
+        return say(404, "no such job")
     except Gone:
         return Response(status_code=_GONE)
     except (Full, Stopping) as error:

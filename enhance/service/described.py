@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from enhance import __version__
+from enhance.service.settings import SETTINGS
 
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 _TEXT: dict[str, Any] = {"type": ["string", "null"]}
@@ -81,6 +82,62 @@ _CHAT: dict[str, Any] = {
 }
 
 
+_COUNTS = {"type": "object", "additionalProperties": {"type": "integer"}}
+_ROW = {"type": "object", "required": ["file"], "properties": {"file": {"type": "string"}}}
+_ROWS = {"type": "array", "items": _ROW}
+_JOB: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "status", "path", "progress", "files", "stages", "error", "report"],
+    "properties": {
+        "id": {"type": "string"},
+        "status": {"enum": ["queued", "running", "cancelling", "done", "failed", "cancelled"]},
+        "path": {"type": "string"},
+        "created": {"type": "string"},
+        "started": _TEXT,
+        "ended": _TEXT,
+        "progress": {"type": "number", "minimum": 0, "maximum": 1},
+        "files": _COUNTS,
+        "stages": {"type": "object", "additionalProperties": _COUNTS},
+        "error": _TEXT,
+        "report": {
+            "type": ["object", "null"],
+            "required": ["complete", "seconds", "failed", "later", "needs_a_person", "notes"],
+            "properties": {
+                "complete": {"type": "boolean"},
+                "seconds": {"type": "number"},
+                **dict.fromkeys(("failed", "later", "needs_a_person", "notes"), _ROWS),
+            },
+        },
+    },
+}
+_RESULTS: dict[str, Any] = {
+    "type": "object",
+    "required": ["total", "ended", "offset", "results"],
+    "properties": {
+        **{name: {"type": "integer"} for name in ("total", "ended", "offset")},
+        "results": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["file", "status", "caption", "reason"],
+                "properties": {
+                    "file": {"type": "string"},
+                    "status": {"enum": ["captioned", "failed", "later", "needs_a_person"]},
+                    "caption": _TEXT,
+                    "reason": _TEXT,
+                },
+            },
+        },
+    },
+}
+_ENHANCE: dict[str, Any] = {
+    "type": "object",
+    "required": ["path"],
+    "properties": {"path": {"type": "string", "minLength": 1}, **SETTINGS},
+    "additionalProperties": False,
+}
+
+
 def description(allow_shutdown: bool) -> dict[str, Any]:
     """OpenAPI 3.1."""
     object_: dict[str, Any] = {"type": "object"}
@@ -107,16 +164,47 @@ def description(allow_shutdown: bool) -> dict[str, Any]:
             "/v1/chat/completions": {
                 "post": _route("What the model says of a picture", object_, _CHAT, _REFUSES)
             },
+            "/enhance": {"post": _accepted(_ENHANCE)},
+            "/jobs": {
+                "get": _route(
+                    "All jobs, the oldest first",
+                    {**object_, "properties": {"jobs": {"type": "array", "items": _JOB}}},
+                )
+            },
+            "/jobs/{id}": {
+                "parameters": [_ID],
+                "get": _route("How far a job is, and what became of it", _JOB, fails=_UNKNOWN),
+                "delete": _route("Ends a job; what is done stays", _JOB, fails=_UNKNOWN),
+            },
+            "/jobs/{id}/results": {
+                "parameters": [_ID, _query("offset", 0, 10**9), _query("limit", 1, 1000)],
+                "get": _route("Captions, as files are done", _RESULTS, fails=_UNKNOWN | _WRONG),
+            },
             "/openapi.json": {"get": _route("This description", object_)},
         },
     }
 
 
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_WRONG = {"400": _ERROR}
+_UNKNOWN = dict.fromkeys(("401", "404", "421"), _ERROR)
 _FAILS = dict.fromkeys(("400", "401", "404", "413", "421", "500", "503"), _ERROR)
 _REFUSES: dict[str, dict[str, Any]] = {
     status: {"type": "object", "required": ["error"]}
     for status in ("400", "401", "404", "413", "421", "503")
 }
+
+
+def _query(name: str, least: int, most: int) -> dict[str, Any]:
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return {"name": name, "in": "query", "schema": schema}
+
+
+def _accepted(body: dict[str, Any]) -> dict[str, Any]:
+    fails = dict.fromkeys(("400", "401", "404", "413", "421", "503"), _ERROR)
+    route = _answers("Captions a file or a folder as a job", {"202": _JOB, **fails})
+    route["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return route
 
 
 def _route(
@@ -135,7 +223,7 @@ def _route(
 def _answers(summary: str, by_status: dict[str, dict[str, Any]]) -> dict[str, Any]:
     responses = {
         status: {
-            "description": "the answer" if status == "200" else "why there is none",
+            "description": "the answer" if status.startswith("2") else "why there is none",
             "content": {"application/json": {"schema": schema}},
         }
         for status, schema in by_status.items()

@@ -7,7 +7,7 @@ import io
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from stages.resident import Resident
 from stages.sample import Fatal
 
 log = logging.getLogger(__name__)
+
+# Settings of a loaded model that each request may have its own of, or that change no answer.
+_ASKED = ("max_new_tokens", "temperature", "top_p", "top_k", "attn_implementation", "compile")
 
 
 @dataclass(slots=True)
@@ -54,7 +57,8 @@ class Engine:
     ) -> None:
         self._resident = Resident(options, lambda: device, cores)
         self._options = options
-        self.device = device
+        self.device, self.cores = device, cores
+        self.loop: asyncio.AbstractEventLoop | None = None  # that its queue runs in, once it does
         self.loading = Loading()
         self._turn = threading.Lock()
         self._loader: threading.Thread | None = None
@@ -71,6 +75,17 @@ class Engine:
     @property
     def ready(self) -> bool:
         return self._captioner is not None
+
+    @property
+    def captioner(self) -> Captioner:
+        """Once it is `loaded`."""
+        assert self._captioner is not None
+        return self._captioner
+
+    def lends(self, options: Options) -> bool:
+        """True if the model drafts as these settings wish, whatever is asked of it."""
+        own = replace(self._options, **{name: getattr(options, name) for name in _ASKED})
+        return own.of_model == options.of_model
 
     @property
     def policy(self) -> Policy:
@@ -107,16 +122,14 @@ class Engine:
         return await self.gathering.answer(Request(image, prompt), Attempt(manner=manner))
 
     async def _opened(self, picture: Path | bytes) -> Any:
-        assert self._captioner is not None
-        size = self._captioner.size
+        size = self.captioner.size
         async with self._opening:
             if isinstance(picture, bytes):
                 return await asyncio.to_thread(open_picture, io.BytesIO(picture), size)
             return await asyncio.to_thread(open_image, picture, size)
 
     def _ask(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
-        assert self._captioner is not None
-        return self._captioner(requests, attempt)
+        return self.captioner(requests, attempt)
 
     def _load(self) -> None:
         try:

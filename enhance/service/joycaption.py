@@ -25,7 +25,7 @@ from stages.sample import Fatal, Unavailable, Unusable
 
 _MOST_TOKENS = 4096
 _MOST_FILES = 10_000
-_LONGEST = 100_000  # characters
+LONGEST = 100_000  # characters
 # Of the page, which has no such type.
 _MISSPELT = {"boorutaglist": "Danbooru tag list"}
 
@@ -159,8 +159,8 @@ class JoyCaption:
         options = [] if options is None else options
         if not isinstance(options, list) or not all(isinstance(one, str) for one in options):
             raise Wrong("extra_options must be a list of texts")
-        if sum(map(len, options)) > _LONGEST:
-            raise Wrong(f"extra_options must have at most {_LONGEST} characters")
+        if sum(map(len, options)) > LONGEST:
+            raise Wrong(f"extra_options must have at most {LONGEST} characters")
         length = body.get("caption_length")
         if not isinstance(length, (str, int, type(None))) or isinstance(length, bool):
             raise Wrong("caption_length must be a text or a number of words")
@@ -211,8 +211,8 @@ def _text(body: Mapping[str, Any], name: str, default: str) -> str:
     value = body.get(name)
     if value is None:
         return default
-    if not isinstance(value, str) or len(value) > _LONGEST:
-        raise Wrong(f"{name} must be a text of at most {_LONGEST} characters")
+    if not isinstance(value, str) or len(value) > LONGEST:
+        raise Wrong(f"{name} must be a text of at most {LONGEST} characters")
     return value
 
 

@@ -1,12 +1,13 @@
-"""Which files the service may open: images below the folders that it was given, nothing else."""
+"""Which files the service may open: those below the folders that it was given, nothing else."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from stages.kinds import IMAGES
+from enhance.cache import FOLDER
+from stages.kinds import IMAGES, MEDIA
 from stages.sample import Fatal
 
 _LONGEST = 4096  # characters of a path
@@ -27,20 +28,51 @@ class Roots:
     def image(self, name: str) -> Path | None:
         """The image of that path, absolute or below a root; None if there is none that may be
         opened: whether it exists elsewhere is nobody's business."""
+        return self._found(name, lambda path: _is_file(path, IMAGES))
+
+    def dataset(self, name: str) -> tuple[Path, Path | None] | None:
+        """(a folder, the one image or video in it that is meant or None for all), of the path of
+        either; None as above. A file belongs to the nearest folder that was captioned."""
+        path = self._found(name, lambda path: path.is_dir() or _is_file(path, MEDIA))
+        if path is None:
+            return None
+        if path.is_dir():
+            return path, None
+        above = [one for one in path.parents if self._holds(one)]
+        return next((one for one in above if (one / FOLDER).is_dir()), path.parent), path
+
+    def escape(self, folder: Path) -> Path | None:
+        """The first link below a folder that leads out of the roots: whoever reads and writes there
+        would do so elsewhere."""
+        left, seen = [folder], {folder}
+        while left:
+            for parent, folders, files in os.walk(left.pop()):
+                for path in (Path(parent, name) for name in (*folders, *files)):
+                    if not path.is_symlink():
+                        continue
+                    target = Path(os.path.realpath(path))
+                    if not self._holds(target):
+                        return path
+                    if target not in seen and target.is_dir():
+                        seen.add(target)
+                        left.append(target)
+        return None
+
+    def _found(self, name: str, fits: Callable[[Path], bool]) -> Path | None:
         if not name or len(name) > _LONGEST or "\0" in name:
             return None
         for root in self._folders:
             try:
                 path = Path(os.path.realpath(root / name, strict=True))
+                if self._holds(path) and fits(path):
+                    return path
             except (OSError, ValueError, RuntimeError):
                 continue
-            if any(path.is_relative_to(one) for one in self._folders) and _is_image(path):
-                return path
         return None
 
+    def _holds(self, path: Path) -> bool:
+        return any(path.is_relative_to(one) for one in self._folders)
 
-def _is_image(path: Path) -> bool:
-    try:
-        return path.suffix.lower() in IMAGES and path.is_file()
-    except OSError:
-        return False
+
+def _is_file(path: Path, kinds: Collection[str]) -> bool:
+    return path.suffix.lower() in kinds and path.is_file()
