@@ -381,6 +381,7 @@ def test_links_that_lead_out_of_the_roots_are_followed_by_no_job(
     told = awaited(service, begun(service, folder, until="generated"))
     assert told["files"]["captioned"] == 7
     shutil.rmtree(root / "inside")
+    assert service.post("/enhance", {"path": f"{root.name}/{folder.name}/d.png"})[0] == 202
     for path in (tmp_path, tmp_path / "gone", folder / ".." / "..", "/", "~", "nowhere", "a\0b"):
         status, told = service.post("/enhance", {"path": str(path)})
         assert (status, told["error"]) == (404, f"File or folder not found: {path}")

@@ -71,6 +71,7 @@ class Job(Around):
     def run(self) -> None:
         """Captions; whatever happens is told by the job."""
         self.status, self._times["started"] = "running", time.time()
+        log.info("job %s: captions %s", self.id, self.path)
         try:
             status = 130 if self.stop.asked else caption(self.config, Ranks(), self)
             became = {130: "cancelled", 4: "failed"}.get(status, "done")

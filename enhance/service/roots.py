@@ -61,9 +61,10 @@ class Roots:
     def _found(self, name: str, fits: Callable[[Path], bool]) -> Path | None:
         if not name or len(name) > _LONGEST or "\0" in name:
             return None
-        for root in self._folders:
+        # Below a root, or by the root's own name: "annika/01.png" of --allow_root ~/sets/annika.
+        for place in [*self._folders, *(root.parent for root in self._folders)]:
             try:
-                path = Path(os.path.realpath(root / name, strict=True))
+                path = Path(os.path.realpath(place / name, strict=True))
                 if self._holds(path) and fits(path):
                     return path
             except (OSError, ValueError, RuntimeError):
