@@ -87,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
             """Jobs hear of it now, not once all requests are answered."""
             jobs.stop()
             if not self.should_exit:
-                end = threading.Timer(_LAST, os._exit, (0,))
+                end = threading.Timer(_LAST, _end)
                 end.daemon = True
                 end.start()
             super().handle_exit(sig, frame)
@@ -150,6 +150,11 @@ def _of_jobs(wanted: argparse.Namespace, options: Options) -> list[str]:
     flags = [flag for name in own for flag in spell(name, getattr(options, name))]
     merging = {"config": wanted.config, "base_url": wanted.base_url, "model": wanted.llm}
     return [*flags, *(f"--{name}={value}" for name, value in merging.items() if value)]
+
+
+def _end() -> None:
+    log.warning("a batch takes too long to wait for; what a job lost of it, the next one makes")
+    os._exit(0)
 
 
 def _natural(text: str) -> int:
