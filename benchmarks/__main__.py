@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("drafts", "films", "sharing", "scale", "cleaning", "merging")
+SCRIPTS = ("drafts", "films", "sharing", "scale", "cleaning", "serving", "merging")
 
 
 def measured(name: str) -> dict[str, Any]:

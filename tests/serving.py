@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -84,6 +85,20 @@ class Service:
             return status, json.loads(raw)
         except ValueError:
             return status, raw.decode()
+
+
+def ready(service: Service) -> list[str]:
+    """Polls as AI-Toolkit's page does after its start button; the states that it saw."""
+    states = []
+    for _ in range(600):
+        status, loading = service.get("/progress")
+        assert status == 200
+        states.append(loading["status"])
+        if loading["status"] == "ready":
+            return states
+        assert loading["status"] in ("loading", "downloading"), loading
+        time.sleep(0.1)
+    raise AssertionError(states[-1])
 
 
 def uri(data: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import socket
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from doors import draw_scenes, run
-from serving import JOYCAPTION, Service
+from serving import JOYCAPTION, Service, ready
 
 GREEDY = {"temperature": 0, "prompt": "Describe this image."}
 
@@ -49,20 +48,6 @@ def service(folder: Path) -> Iterator[Service]:
     with Service(folder, "--preload", "--max_batch", 8, "--max_queue", 64) as one:
         ready(one)
         yield one
-
-
-def ready(service: Service) -> list[str]:
-    """Polls as AI-Toolkit's page does after its start button; the states that it saw."""
-    states = []
-    for _ in range(600):
-        status, loading = service.get("/progress")
-        assert status == 200
-        states.append(loading["status"])
-        if loading["status"] == "ready":
-            return states
-        assert loading["status"] in ("loading", "downloading"), loading
-        time.sleep(0.1)
-    raise AssertionError(states[-1])
 
 
 def test_the_page_starts_it_polls_captions_image_by_image_and_a_batch_and_stops_it(
@@ -207,25 +192,6 @@ def test_a_broken_picture_fails_alone_and_says_why(service: Service) -> None:
     status, told = service.post("/caption", {"image_path": "broken.png", **GREEDY})
     assert (status, told["error"]) == (500, "Failed to generate caption")
     assert "damaged" in told["detail"] or "cut off" in told["detail"]
-
-
-def test_sixty_four_clients_at_once_lose_nothing_and_swap_nothing(
-    service: Service, right: dict[str, str]
-) -> None:
-    generator = random.Random(1)
-    names = [generator.choice(sorted(right)) for _ in range(200)]
-
-    def ask(name: str) -> str:
-        while True:
-            status, told = service.post("/caption", {"image_path": name, **GREEDY})
-            if status == 200:
-                return str(told["caption"])
-            assert status == 503, told
-            time.sleep(0.1)
-
-    with ThreadPoolExecutor(64) as clients:
-        told = list(clients.map(ask, names))
-    assert told == [right[name] for name in names]
 
 
 def test_a_full_queue_answers_503_and_when_to_come_back(folder: Path) -> None:

@@ -167,7 +167,9 @@ def _natural(text: str) -> int:
 def _bound(host: str, port: int) -> socket.socket:
     """Raises Fatal if the address is taken or is none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named asyncio sends at once (TCP_NODELAY): an answer is written in two
+    # parts, and the second would wait 40 ms over a connection that stays open.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))

@@ -89,6 +89,7 @@ class Gathering:
             batch = await self._gathered()
             self.under_way = len(batch)
             self.batches += 1
+            log.debug("%d asked together, %d wait", len(batch), len(self._waiting))
             try:
                 await self._answered(batch)
             finally:
