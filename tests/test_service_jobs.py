@@ -199,10 +199,12 @@ def test_a_job_that_is_cancelled_keeps_what_is_done_and_the_next_goes_on(
     assert (status, told["status"]) == (200, "cancelled")
 
 
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
 def test_a_service_that_is_stopped_ends_its_job_in_time_and_another_run_goes_on(
-    tmp_path: Path,
+    tmp_path: Path, by: signal.Signals
 ) -> None:
     draw_scenes(tmp_path, [f"{number}.png" for number in range(8)])
+    (tmp_path / "5.txt").write_bytes(b"Ann\xe9e's own words")
     release = threading.Event()
 
     def stuck(number: int, body: dict[str, Any]) -> Answer:
@@ -216,16 +218,16 @@ def test_a_service_that_is_stopped_ends_its_job_in_time_and_another_run_goes_on(
             while len(published(tmp_path)) < 2:
                 time.sleep(0.05)
             began = time.monotonic()
-            assert service.stop(signal.SIGTERM) == 0
+            assert service.stop(by) == (0 if by == signal.SIGTERM else -by)
             assert time.monotonic() - began < 25
         release.set()
-        kept = texts(tmp_path)
-        assert not list((tmp_path / ".enhance").glob("lock.*"))
+        kept = {name: text for name, text in texts(tmp_path).items() if name != "5.txt"}
         server.script = merge
         done = run("--dataset_dir", tmp_path, *TINY, "--base_url", server.url)
         assert done.returncode == 0, done.stderr
         assert kept.items() <= texts(tmp_path).items()
         assert len(finals(tmp_path)) == 8
+        assert (tmp_path / "5_manual.txt").read_bytes() == b"Ann\xe9e's own words"
 
 
 def test_more_jobs_than_may_wait_are_told_to_come_again(
@@ -387,6 +389,29 @@ def test_links_that_lead_out_of_the_roots_are_followed_by_no_job(
         assert (status, told["error"]) == (404, f"File or folder not found: {path}")
     assert service.post("/enhance", {"path": str(folder / "b.txt")})[0] == 404
     assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://127.0.0.1:9"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_page_of_another_site_begins_nothing(
+    service: Service, folder: Path, headers: dict[str, str]
+) -> None:
+    asked = {"path": str(folder), "until": "generated"}
+    before = len(service.get("/jobs")[1]["jobs"])
+    status, told = service.post("/enhance", asked, **headers, **{"Content-Type": "text/plain"})
+    assert (status, told) == (403, {"error": "pages of other sites may not ask"})
+    assert service.headers["access-control-allow-origin"] is None
+    assert len(service.get("/jobs")[1]["jobs"]) == before
+    status, _ = service.post("/enhance", asked, Origin=service.url)
+    assert status == 202
 
 
 def test_jobs_that_nobody_began_are_not_found(service: Service) -> None:

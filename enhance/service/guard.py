@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -21,8 +21,9 @@ class Refused(Exception):
 
 
 class Guard:
-    """Refuses what no route is to see. No cross-origin header is ever sent: pages of other sites
-    may ask, and read nothing; a name that was rebound to this address is refused by its Host."""
+    """Refuses what no route is to see. A page of another site that somebody looks at on this
+    machine may begin nothing here, and no cross-origin header is ever sent, so it reads nothing; a
+    name that was rebound to this address is refused by its Host."""
 
     def __init__(self, app: App, hosts: Iterable[str], token: str, largest: int) -> None:
         """`hosts` are the names under which it may be asked, "*" for any; `token` "" for none;
@@ -77,6 +78,8 @@ class Guard:
         host = _name(headers.get("host", b"").decode("latin-1"))
         if "*" not in self._hosts and host not in self._hosts:
             return 421, "this host is not served here: --allow_host names others"
+        if _foreign(headers):
+            return 403, "pages of other sites may not ask"
         length = headers.get("content-length", b"0").decode("latin-1")
         if length.isdigit() and int(length) > self._largest:
             return 413, f"the body is larger than {self._largest} bytes"
@@ -94,6 +97,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _foreign(headers: Mapping[str, bytes]) -> bool:
+    """True if a browser asks for a page that is not of this service. Others send neither header."""
+    origin = headers.get("origin")
+    if origin is not None:
+        own = headers.get("host", b"")
+        return origin not in (b"http://" + own, b"https://" + own)
+    return headers.get("sec-fetch-site", b"none") not in (b"none", b"same-origin")
 
 
 def _name(host: str) -> str:
