@@ -121,8 +121,9 @@ def test_a_folder_is_captioned_as_a_run_of_its_own_would_and_that_finds_nothing_
     assert rows["broken.png"]["reason"] == row["reason"]
 
     before = snapshot(folder)
-    again = awaited(service, begun(service, folder))
+    again = awaited(service, job := begun(service, folder))
     assert again["files"] == told["files"]
+    assert results(service, job) == rows
     assert run("--dataset_dir", folder, *TINY, *server).returncode == 0
     assert snapshot(folder) == before
 
