@@ -16,6 +16,7 @@ from doors import draw_scenes, finals, run, snapshot, start
 from few import texts, write
 from loopback import Answer, ChatServer, merge
 from serving import JOYCAPTION, Service
+from test_watching import MOVES, QWEN, paint, shoot, told_of
 
 STYLE = {"anchor": "cutout style", "lora_type": "style", "temperature": 0}
 FLAGS = ("--anchor", "cutout style", "--lora_type", "style", "--temperature", "0")
@@ -160,6 +161,15 @@ def test_captions_of_clients_and_of_jobs_come_from_one_model_at_the_same_time(
     assert heard - {None} == {alone["caption"]}
     drafts = {path.read_text() for path in folder.glob("d*_generated.txt")}
     assert drafts == {alone["caption"]}
+
+
+def test_a_model_that_watches_videos_does_so_in_a_job(tmp_path: Path) -> None:
+    right = {**shoot(tmp_path, *MOVES), **paint(tmp_path, *MOVES)}
+    with Service(tmp_path, "--model", QWEN, "--max_batch", 3) as service:
+        job = awaited(service, begun(service, tmp_path, until="generated", lora_type="motion"))
+        assert (job["status"], job["files"]["captioned"]) == ("done", len(right))
+        assert service.get("/health")[1]["model_loaded"] is True
+    assert told_of(tmp_path) == right
 
 
 def test_a_job_that_is_cancelled_keeps_what_is_done_and_the_next_goes_on(
