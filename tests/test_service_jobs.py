@@ -393,6 +393,8 @@ def test_links_that_lead_out_of_the_roots_are_followed_by_no_job(
     (folder / "sub" / "inside").symlink_to(root / "inside")
     told = awaited(service, begun(service, folder, until="generated"))
     assert told["files"]["captioned"] == 7
+    (root / "inside" / "deep.png").symlink_to(tmp_path / "secret" / "private.png")
+    assert service.post("/enhance", {"path": str(folder)})[0] == 400
     shutil.rmtree(root / "inside")
     assert service.post("/enhance", {"path": f"{root.name}/{folder.name}/d.png"})[0] == 202
     for path in (tmp_path, tmp_path / "gone", folder / ".." / "..", "/", "~", "nowhere", "a\0b"):
