@@ -90,6 +90,7 @@ def test_sixty_four_clients_at_once_lose_nothing_and_swap_nothing(
     assert max(together) <= BATCH
     assert len(together) < COUNT / 2
     assert service.get("/health")[1]["status"] == "healthy"
+    assert "Traceback" not in "".join(service.said)
 
 
 _TOGETHER = re.compile(r"(\d+) asked together")

@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -115,7 +115,7 @@ async def _answered(endpoint: Endpoint, request: Request, say: Callable[..., Res
         return say(400, str(error))
     except NoSuchJob:
         return say(404, "no such job")
-    except Gone:
+    except (Gone, ClientDisconnect):  # having asked, or amid its body
         return Response(status_code=_GONE)
     except (Full, Stopping) as error:
         full = isinstance(error, Full)
