@@ -27,6 +27,7 @@ from stages.captioners import (
 )
 from stages.checkpoint import Checkpoint, free_memory
 from stages.drafter import DEFAULT, LOADED, Options
+from stages.fetching import Fetched, fetch
 from stages.joy import Wish
 from stages.kinds import is_video
 from stages.media import open_image
@@ -165,6 +166,11 @@ class Resident:
             if self._captioner is not None:
                 self._captioner = None
                 free_memory()
+
+    def fetch(self, tell: Callable[[Fetched], None]) -> None:
+        """What the hub has to send before it can be loaded, if anything. Raises Fatal if a file
+        does not come."""
+        fetch(self._checkpoint, tell)
 
     def load(self) -> Captioner:
         """Raises Fatal if the model cannot be loaded."""

@@ -14,6 +14,7 @@ from typing import Any
 from enhance.service.gathering import Gathering
 from stages.captioners import Answer, Attempt, Captioner, Request
 from stages.drafter import Options
+from stages.fetching import Fetched
 from stages.joy import Wish
 from stages.llm import Manner
 from stages.media import open_image, open_picture
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # Settings of a loaded model that each request may have its own of, or that change no answer.
 _ASKED = ("max_new_tokens", "temperature", "top_p", "top_k", "attn_implementation", "compile")
+# Of the progress that is told: a download's part, and what a model is at that lies here.
+_DOWNLOAD, _HERE = 0.9, 0.1
 
 
 @dataclass(slots=True)
@@ -62,6 +65,8 @@ class Engine:
         self.loading = Loading()
         self._turn = threading.Lock()
         self._loader: threading.Thread | None = None
+        self._failure = ""  # of the last load
+        self._unheard = False  # a failure that nobody who polls was told of
         self._captioner: Captioner | None = None
         # Decoded pictures are large: as many as cores may be opened at once.
         self._opening = asyncio.Semaphore(max(2, cores))
@@ -102,9 +107,18 @@ class Engine:
         with self._turn:
             if self.ready or (self._loader is not None and self._loader.is_alive()):
                 return
-            self.loading = Loading("loading", f"loading {self.name}", 0.1)
+            self.loading = Loading("loading", f"looking for {self.name}")
             self._loader = threading.Thread(target=self._load, name="load", daemon=True)
             self._loader.start()
+
+    def polled(self) -> Loading:
+        """How far it is, for one who waits for it: begins to load. An error is told before the next
+        poll tries again: who polls would else never see one."""
+        if self._unheard:
+            self._unheard = False
+        else:
+            self.begin()
+        return self.loading
 
     async def loaded(self) -> None:
         """Waits for the model. Raises Fatal if it cannot be loaded."""
@@ -113,7 +127,7 @@ class Engine:
         while loader is not None and loader.is_alive():
             await asyncio.sleep(0.05)
         if not self.ready:
-            raise Fatal(self.loading.message)
+            raise Fatal(self._failure)
 
     async def caption(self, picture: Path | bytes, prompt: str, manner: Manner) -> Answer:
         """Raises Unusable for a picture that cannot be read, Full, Stopping, Fatal."""
@@ -134,11 +148,24 @@ class Engine:
     def _load(self) -> None:
         try:
             self._resident.prepare()
-            captioner = self._resident.load()
+            self._resident.fetch(self._fetched)
+            far = self.loading
+            share = max(far.progress, _HERE)
+            self.loading = replace(
+                far, status="loading", message=f"loading {self.name}", progress=share
+            )
+            self._captioner = self._resident.load()
         except Exception as error:  # told to whoever asks; the service goes on
             message = str(error) if isinstance(error, Fatal) else f"{type(error).__name__}: {error}"
             log.error("%s", message)
+            self._failure = message
             self.loading = Loading("error", message)
+            self._unheard = True
             return
-        self.loading = Loading("ready", f"{self.name} is ready", 1.0)
-        self._captioner = captioner
+        ready = f"{self.name} is ready"
+        self.loading = replace(self.loading, status="ready", message=ready, progress=1.0)
+
+    def _fetched(self, far: Fetched) -> None:
+        share = round(_DOWNLOAD * far.share, 4)
+        said = f"downloading {self.name}"
+        self.loading = Loading("downloading", said, share, far.file, far.files, far.total)

@@ -55,8 +55,7 @@ class JoyCaption:
     async def progress(self, _: Request) -> Json:
         # The page polls this once its start button was pressed, and waits for a model that nobody
         # has asked anything yet.
-        self._engine.begin()
-        return Json(self._engine.loading.as_json())
+        return Json(self._engine.polled().as_json())
 
     async def prompts(self, _: Request) -> Json:
         build = builder()
