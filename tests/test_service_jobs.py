@@ -179,7 +179,7 @@ def test_a_job_that_is_cancelled_keeps_what_is_done_and_the_next_goes_on(
 
     def slowly(number: int, body: dict[str, Any]) -> Answer:
         if len(merging.requests) > first + 2:
-            release.wait(60)
+            release.wait(280)  # longer than anybody waits for the job
         return merge(number, body)
 
     first = len(merging.requests)
