@@ -35,8 +35,8 @@ class Request:
 
     image: Image.Image  # upright, RGB; of a video the first frame
     prompt: str
-    frames: tuple[Image.Image, ...] = ()  # of a video, all of them
-    seconds: tuple[float, ...] = ()  # when they are shown
+    frames: tuple[Image.Image, ...] = ()  # of a video, all of them; or several pictures,
+    seconds: tuple[float, ...] = ()  # of which none has a time
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,14 +104,14 @@ class VisionLanguageModel:
     def conversations(self, requests: Sequence[Request]) -> Any:
         """Each request as a user's turn of what is shown and one text, by the model's own chat
         template; the processor's output."""
-        return self._templated(requests, self.films and any(one.frames for one in requests))
+        return self._templated(requests, any(map(_is_film, requests)) and self.films)
 
     def _templated(self, requests: Sequence[Request], films: bool) -> Any:
         conversations = [
             [{"role": "user", "content": [*_shown(one, films), _said(self.plain(one.prompt))]}]
             for one in requests
         ]
-        videos = [_metadata(one.seconds) for one in requests if films and one.frames]
+        videos = [_metadata(one.seconds) for one in requests if films and _is_film(one)]
         how: dict[str, Any] = {"padding": True}
         if videos:
             how |= {"video_metadata": videos, "do_sample_frames": False}
@@ -226,8 +226,13 @@ def _sampling(mine: Settings, attempt: Attempt, advised: Mapping[str, float]) ->
     return {**result, "repetition_penalty": _PENALTY} if attempt.otherwise else result
 
 
+def _is_film(request: Request) -> bool:
+    """Several pictures without times are no video."""
+    return bool(request.frames and request.seconds)
+
+
 def _shown(request: Request, films: bool) -> list[dict[str, Any]]:
-    if films and request.frames:
+    if films and _is_film(request):
         return [{"type": "video", "video": list(request.frames)}]
     return [{"type": "image", "image": one} for one in request.frames or (request.image,)]
 

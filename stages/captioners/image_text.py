@@ -51,8 +51,8 @@ class Captioner:
 
     def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
         fitted = [
-            request if request.frames else replace(request, image=_fitted(request.image))
-            for request in requests
+            replace(one, image=_fitted(one.image), frames=tuple(map(_fitted, one.frames)))
+            for one in requests
         ]
         return self._model.answers(self._model.conversations(fitted), attempt)
 
