@@ -11,6 +11,7 @@ from PIL import Image
 from stages.asking import Asked
 from stages.llm import Manner
 from stages.picture import Film, Picture
+from stages.sample import Unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ class Message:
 
 class Fewer(RuntimeError):
     """It takes fewer pictures in one question, and knows how many by now: open the file anew."""
+
+
+class TooLong(Unusable):
+    """What is asked leaves no room for an answer in what the model reads at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,8 @@ def _folded(name: str) -> str:
 
 
 def _length(name: str) -> str:
-    if name.isdigit() and 1 <= int(name) <= 1000:
+    # Not "²", which is a digit to Python and no number, nor one that takes minutes to read.
+    if name.isdecimal() and len(name) <= 4 and 1 <= int(name) <= 1000:
         return str(int(name))
     for known in LENGTHS:
         if _folded(name) in (_folded(known), _folded(known).removesuffix("length")):

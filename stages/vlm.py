@@ -14,10 +14,10 @@ from typing import Any
 
 from PIL import Image
 
-from stages.answer import Answer, Attempt, Request, Settings
+from stages.answer import Answer, Attempt, Request, Settings, TooLong
 from stages.checkpoint import Checkpoint, generate, torch_dtype
 from stages.processors import load_processor
-from stages.sample import Fatal, Unusable
+from stages.sample import Fatal
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +57,9 @@ class VisionLanguageModel:
         self.tokenizer = getattr(self.processor, "tokenizer", self.processor)
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        # Encoder-decoders read the prompt apart from the answer, and have a last position.
+        # Encoder-decoders read the prompt apart from the answer.
         self._apart = bool(getattr(self.model.config, "is_encoder_decoder", False))
-        self._longest = self._positions() if self._apart else None
+        self._longest = self._positions()
         if not self._apart:
             # Right of a shorter prompt a model would go on from the padding: nonsense.
             self.tokenizer.padding_side = "left"
@@ -145,18 +145,11 @@ class VisionLanguageModel:
         """One answer for each row of `inputs`, the processor's output.
 
         `advised` are the sampling settings (temperature, top_p) of the family's authors; `how` goes
-        to `generate` as it is. Raises MemoryError for too large a batch.
+        to `generate` as it is. Raises MemoryError for too large a batch, TooLong.
         """
         width = inputs["input_ids"].shape[1]
-        if self._longest is not None and width > self._longest:
-            raise Unusable(
-                f"the prompt is too long for this model: {width} tokens with the picture's, and "
-                f"it reads {self._longest}; make --prompt, or what it fills in, shorter"
-            )
         mine = self._settings_for(attempt)
-        limit = mine.max_new_tokens * attempt.room
-        if self._longest is not None:
-            limit = min(limit, self._longest)
+        limit = self._limit(mine.max_new_tokens * attempt.room, *inputs["input_ids"].shape)
         arguments = {"max_new_tokens": limit, **_sampling(mine, attempt, advised or {}), **how}
         tokens = self._turns.submit(self._generate, inputs, arguments).result()
         # The first column of an encoder-decoder's is its start token, which may be its end token.
@@ -166,6 +159,21 @@ class VisionLanguageModel:
         read = [width] * len(texts) if mask is None else mask.sum(dim=1).tolist()
         answers = [self._answer(*one, limit) for one in zip(texts, rows.tolist(), strict=True)]
         return [replace(one, read=count) for one, count in zip(answers, read, strict=True)]
+
+    def _limit(self, wished: int, rows: int, width: int) -> int:
+        """How many tokens an answer may have. Raises TooLong."""
+        if self._longest is None:
+            return wished
+        left = self._longest if self._apart else self._longest - width
+        if width > self._longest or left < 1:
+            raise TooLong(
+                f"the prompt is too long for this model: {width} tokens with the picture's, and "
+                f"it reads {self._longest}; make the prompt, or what it fills in, shorter"
+            )
+        if wished > left and rows > 1 and not self._apart:
+            # Asked alone none of them is cut short since another's prompt is long.
+            raise TooLong(f"{rows} prompts leave no room for answers together")
+        return min(wished, left)
 
     def _settings_for(self, attempt: Attempt) -> Settings:
         manner = attempt.manner
@@ -198,7 +206,7 @@ class VisionLanguageModel:
     def _positions(self) -> int | None:
         inner = self.model.config.get_text_config(decoder=True)
         longest = getattr(inner, "max_position_embeddings", None)
-        return int(longest) - 2 if longest else None
+        return int(longest) - (2 if self._apart else 0) if longest else None
 
     def _compile(self) -> None:
         if self._apart or self.model.device.type == "cpu":

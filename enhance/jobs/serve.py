@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
     app: Any = service(engine, jobs, roots, rules, int(device.startswith("cuda")))
     host, port = bound.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
-    say(f"serving {engine.name} at http://{where}:{port} (Ctrl-C stops it)")
+    say(f"serving {engine.source} at http://{where}:{port} (Ctrl-C stops it)")
     if wanted.preload:
         engine.begin()
 
@@ -100,6 +100,7 @@ def main(argv: Sequence[str]) -> int:
             server_header=False,
             timeout_graceful_shutdown=_DRAIN,
             lifespan="on",
+            ws="none",
         )
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until uvicorn has its own

@@ -27,7 +27,7 @@ from enhance.service.jobs import Jobs
 from enhance.service.joycaption import JoyCaption, Wrong
 from enhance.service.leaving import Gone
 from enhance.service.roots import Roots
-from enhance.service.told import Json, failed
+from enhance.service.told import Json, failed, without_paths
 from stages.sample import Fatal, Unavailable
 
 LARGEST = 32_000_000  # bytes of a body: a large photo as base64
@@ -62,8 +62,12 @@ def service(engine: Engine, jobs: Jobs, roots: Roots, rules: Rules, gpus: int = 
         loop.call_later(_SHUTDOWN, os.kill, os.getpid(), signal.SIGTERM)
         return Json({"status": "shutting_down", "message": "the service stops"})
 
+    async def job(request: Request) -> Response:
+        asks = enhancing.cancel if request.method == "DELETE" else enhancing.one
+        return await asks(request)
+
     async def described(_: Request) -> Response:
-        return Json(description(rules.allow_shutdown))
+        return Json(description(rules.allow_shutdown, bool(rules.token)))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -84,14 +88,15 @@ def service(engine: Engine, jobs: Jobs, roots: Roots, rules: Rules, gpus: int = 
             Route("/v1/chat/completions", _told(chat.completions, refused), methods=["POST"]),
             Route("/enhance", _told(enhancing.begin), methods=["POST"]),
             Route("/jobs", enhancing.all, methods=["GET"]),
-            Route("/jobs/{id}", _told(enhancing.one), methods=["GET"]),
-            Route("/jobs/{id}", _told(enhancing.cancel), methods=["DELETE"]),
+            Route("/jobs/{id}", _told(job), methods=["GET", "DELETE"]),
             Route("/jobs/{id}/results", _told(enhancing.results), methods=["GET"]),
             Route("/openapi.json", described, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _http, Exception: _unexpected},
         lifespan=lifespan,
     )
+    # It would name the address to go to by what the request says of itself.
+    app.router.redirect_slashes = False
     return Guard(app, (*LOOPBACK, *rules.hosts), rules.token, rules.largest)
 
 
@@ -123,9 +128,9 @@ async def _answered(endpoint: Endpoint, request: Request, say: Callable[..., Res
         response.headers["Retry-After"] = "1"
         return response
     except Unavailable as error:
-        return say(503, str(error))
+        return say(503, without_paths(str(error)))
     except Fatal as error:  # the model cannot be loaded
-        return say(503, str(error))
+        return say(503, without_paths(str(error)))
 
 
 async def _http(_: Request, error: Any) -> Response:

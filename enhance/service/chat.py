@@ -18,15 +18,16 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from enhance.service.engine import Engine
-from enhance.service.joycaption import Wrong, read_object
+from enhance.service.gathering import Unanswered
+from enhance.service.joycaption import Wrong, bounded, read_object, whole
 from enhance.service.leaving import unless_gone
-from enhance.service.told import Json
-from stages.captioners import Answer
+from enhance.service.shapes import LONGEST, MOST_TOKENS, ROLES
+from enhance.service.told import Json, without_paths
+from stages.answer import Answer, TooLong
 from stages.llm import Manner
 from stages.sample import Unavailable, Unusable
 
-_MOST_TOKENS, _TOKENS = 4096, 512
-_LONGEST = 100_000  # characters of the texts of a request
+_TOKENS = 512
 
 
 class Chat:
@@ -55,17 +56,21 @@ class Chat:
                 return refused(404, said, "model", "model_not_found")
             prompt, uri = _shown(body.get("messages"))
             manner = _manner(body)
+            streams, counted = _streams(body)
             picture = await self._picture(uri)
         except Wrong as error:
             return refused(400, str(error))
         try:
             answer = await unless_gone(request, self._engine.caption(picture, prompt, manner))
+        except TooLong as error:
+            return refused(400, str(error), "messages", "context_length_exceeded")
         except (Unusable, Unavailable) as error:
-            return refused(400, f"Invalid image: {error}", "messages", "invalid_image")
+            said = f"Invalid image: {without_paths(str(error))}"
+            return refused(400, said, "messages", "invalid_image")
+        except (Unanswered, MemoryError) as error:
+            return refused(500, without_paths(str(error)))
         name = f"chatcmpl-{uuid.uuid4().hex}"
-        if body.get("stream") is True:
-            options = body.get("stream_options")
-            counted = isinstance(options, dict) and options.get("include_usage") is True
+        if streams:
             events = self._events(name, answer, counted)
             return StreamingResponse(events, media_type="text/event-stream")
         message = {"role": "assistant", "content": answer.text, "refusal": None}
@@ -147,8 +152,8 @@ def _shown(messages: Any) -> tuple[str, str]:
     said: list[str] = []
     uris: list[str] = []
     for message in messages:
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise Wrong("a message must be an object with role and content")
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            raise Wrong(f"a message must be an object with role ({', '.join(ROLES)}) and content")
         texts, found = _parts(message.get("content"))
         words = "\n".join(texts)
         said.append(f"You wrote: {words}" if message["role"] == "assistant" else words)
@@ -156,9 +161,9 @@ def _shown(messages: Any) -> tuple[str, str]:
     if len(uris) != 1:
         raise Wrong(f"messages must hold one picture as image_url, not {len(uris)}")
     prompt = "\n\n".join(filter(None, (one.strip() for one in said)))
-    if len(prompt) > _LONGEST:
-        raise Wrong(f"messages: more than {_LONGEST} characters")
-    return prompt or "Describe this image.", uris[0]
+    if len(prompt) > LONGEST:
+        raise Wrong(f"messages: more than {LONGEST} characters")
+    return whole("messages", prompt) or "Describe this image.", uris[0]
 
 
 def _parts(content: Any) -> tuple[Sequence[str], Sequence[str]]:
@@ -183,19 +188,32 @@ def _parts(content: Any) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def _manner(body: Mapping[str, Any]) -> Manner:
-    limit = body.get("max_completion_tokens")
-    limit = body.get("max_tokens") if limit is None else limit
-    temperature, top_p, top_k = (body.get(name) for name in ("temperature", "top_p", "top_k"))
-    for name, value, least, most in (
-        ("max_tokens", limit, 1, _MOST_TOKENS),
-        ("temperature", temperature, 0, 2),
-        ("top_p", top_p, 0, 1),
-        ("top_k", top_k, 0, 100_000),
-    ):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value is not None and not (number and least <= value <= most):
-            raise Wrong(f"{name} must be a number from {least} to {most}")
-    return Manner(int(limit or _TOKENS), temperature, top_p or None, int(top_k or 0) or None)
+    limits = {
+        "max_completion_tokens": (1, MOST_TOKENS, True),
+        "max_tokens": (1, MOST_TOKENS, True),  # its older name
+        "temperature": (0, 2, False),
+        "top_p": (0, 1, False),
+        "top_k": (0, 100_000, True),
+    }
+    given = {
+        name: bounded(name, body[name], *limit)
+        for name, limit in limits.items()
+        if body.get(name) is not None
+    }
+    limit = given.get("max_completion_tokens") or given.get("max_tokens") or _TOKENS
+    top_p, top_k = given.get("top_p"), given.get("top_k")
+    return Manner(int(limit), given.get("temperature"), top_p or None, int(top_k or 0) or None)
+
+
+def _streams(body: Mapping[str, Any]) -> tuple[bool, bool]:
+    """(whether the answer is streamed, and its usage told). Raises Wrong."""
+    options = body.get("stream_options")
+    if not isinstance(options, (dict, type(None))):
+        raise Wrong("stream_options must be an object")
+    streams, counted = body.get("stream"), (options or {}).get("include_usage")
+    if not all(isinstance(one, (bool, type(None))) for one in (streams, counted)):
+        raise Wrong("stream and include_usage must be true or false")
+    return streams is True, counted is True
 
 
 def _usage(answer: Answer) -> dict[str, int]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from enhance.service.gathering import Gathering
+from enhance.service.told import without_paths
 from stages.captioners import Answer, Attempt, Captioner, Request
 from stages.drafter import Options
 from stages.fetching import Fetched
 from stages.joy import Wish
 from stages.llm import Manner
-from stages.media import open_image, open_picture
+from stages.media import open_picture
 from stages.policy import Policy, read_policy
 from stages.resident import Resident
 from stages.sample import Fatal
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 _ASKED = ("max_new_tokens", "temperature", "top_p", "top_k", "attn_implementation", "compile")
 # Of the progress that is told: a download's part, and what a model is at that lies here.
 _DOWNLOAD, _HERE = 0.9, 0.1
+Picture = bytes | Callable[[], IO[bytes]]  # encoded, or what opens its file
 
 
 @dataclass(slots=True)
@@ -75,6 +78,12 @@ class Engine:
 
     @property
     def name(self) -> str:
+        """The model's id; of a folder its last name, since clients are told it."""
+        source = self.source
+        return Path(source).name if os.path.isabs(source) else source
+
+    @property
+    def source(self) -> str:
         return self._resident.origin
 
     @property
@@ -129,18 +138,17 @@ class Engine:
         if not self.ready:
             raise Fatal(self._failure)
 
-    async def caption(self, picture: Path | bytes, prompt: str, manner: Manner) -> Answer:
-        """Raises Unusable for a picture that cannot be read, Full, Stopping, Fatal."""
+    async def caption(self, picture: Picture, prompt: str, manner: Manner) -> Answer:
+        """Raises Unusable for a picture that cannot be read, TooLong for a prompt; Unanswered,
+        Full, Stopping, Fatal."""
         await self.loaded()
         image = await self._opened(picture)
         return await self.gathering.answer(Request(image, prompt), Attempt(manner=manner))
 
-    async def _opened(self, picture: Path | bytes) -> Any:
+    async def _opened(self, picture: Picture) -> Any:
         size = self.captioner.size
         async with self._opening:
-            if isinstance(picture, bytes):
-                return await asyncio.to_thread(open_picture, io.BytesIO(picture), size)
-            return await asyncio.to_thread(open_image, picture, size)
+            return await asyncio.to_thread(_open, picture, size)
 
     def _ask(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
         return self.captioner(requests, attempt)
@@ -158,8 +166,9 @@ class Engine:
         except Exception as error:  # told to whoever asks; the service goes on
             message = str(error) if isinstance(error, Fatal) else f"{type(error).__name__}: {error}"
             log.error("%s", message)
-            self._failure = message
-            self.loading = Loading("error", message)
+            told = without_paths(message, {self.source: self.name})
+            self._failure = told
+            self.loading = Loading("error", told)
             self._unheard = True
             return
         ready = f"{self.name} is ready"
@@ -169,3 +178,8 @@ class Engine:
         share = round(_DOWNLOAD * far.share, 4)
         said = f"downloading {self.name}"
         self.loading = Loading("downloading", said, share, far.file, far.files, far.total)
+
+
+def _open(picture: Picture, size: tuple[int, int] | None) -> Any:
+    with io.BytesIO(picture) if isinstance(picture, bytes) else picture() as file:
+        return open_picture(file, size)

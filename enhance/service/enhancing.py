@@ -19,7 +19,7 @@ from enhance.service.jobs import Job, Jobs
 from enhance.service.joycaption import Wrong, read_object
 from enhance.service.roots import Roots
 from enhance.service.settings import SETTINGS, spelled
-from enhance.service.told import Json, failed
+from enhance.service.told import Json, failed, without_paths
 from stages.sample import Fatal
 
 MOST_RESULTS = 1000
@@ -77,7 +77,9 @@ class Enhancing:
         if found is not None:
             escape = self._roots.escape(found[0])
             if escape is not None:
-                inside = escape.relative_to(found[0]) if escape.is_relative_to(found[0]) else escape
+                inside = (
+                    escape.relative_to(found[0]) if escape.is_relative_to(found[0]) else escape.name
+                )
                 raise Wrong(f"{inside} is a link that leads out of the folders that are served")
         return found
 
@@ -89,7 +91,7 @@ class Enhancing:
         try:
             return config.read(argv)
         except Fatal as error:
-            raise Wrong(str(error)) from None
+            raise Wrong(without_paths(str(error))) from None
 
 
 class NoSuchJob(Exception):

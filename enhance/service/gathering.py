@@ -28,6 +28,10 @@ class Stopping(Exception):
     """The service ends: nothing new is taken."""
 
 
+class Unanswered(Exception):
+    """The model broke on this request; the log tells how."""
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
     request: Request
@@ -60,7 +64,7 @@ class Gathering:
         return len(self._waiting)
 
     async def answer(self, request: Request, attempt: Attempt) -> Answer:
-        """Raises Full, Stopping; Unusable, RuntimeError or MemoryError for this request alone."""
+        """Raises Full, Stopping; Unusable, Unanswered or MemoryError for this request alone."""
         if self._stopping:
             raise Stopping
         if len(self._waiting) >= self._longest:
@@ -129,6 +133,7 @@ class Gathering:
                 return
             if not isinstance(error, (Unusable, Unavailable, MemoryError, Fatal)):
                 log.exception("a picture could not be captioned")
+                error = Unanswered("the model cannot answer this; the service's log tells more")
             if not batch[0].answer.done():
                 batch[0].answer.set_exception(error)
             return

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -13,7 +15,11 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+Headers = Mapping[str, Sequence[bytes]]
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# Nothing but a name and a port: in "localhost:@elsewhere" others see another host than we do.
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\\?#\s]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -28,14 +34,17 @@ class Guard:
     def __init__(self, app: App, hosts: Iterable[str], token: str, largest: int) -> None:
         """`hosts` are the names under which it may be asked, "*" for any; `token` "" for none;
         `largest` bytes of a body are read."""
-        self._app, self._token, self._largest = app, token, largest
-        self._hosts = frozenset(hosts)
+        # As bytes: so it is sent, and a variable of the environment may hold what is no UTF-8.
+        self._app, self._token, self._largest = app, os.fsencode(token), largest
+        self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1").lower(): value for name, value in scope["headers"]}
+        headers: dict[str, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1").lower(), []).append(value)
         refusal = self._refusal(headers, scope["path"])
         if refusal:
             await self._read_out(receive)
@@ -74,20 +83,23 @@ class Guard:
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 return
 
-    def _refusal(self, headers: MutableMapping[str, bytes], path: str) -> tuple[int, str] | None:
-        host = _name(headers.get("host", b"").decode("latin-1"))
-        if "*" not in self._hosts and host not in self._hosts:
+    def _refusal(self, headers: Headers, path: str) -> tuple[int, str] | None:
+        if not self._served(_host(headers)):
             return 421, "this host is not served here: --allow_host names others"
         if _foreign(headers):
             return 403, "pages of other sites may not ask"
-        length = headers.get("content-length", b"0").decode("latin-1")
-        if length.isdigit() and int(length) > self._largest:
+        length = _one(headers, "content-length").decode("latin-1")
+        if length.isdecimal() and (len(length) > 20 or int(length) > self._largest):
             return 413, f"the body is larger than {self._largest} bytes"
         if self._token and path != "/health":
-            given = headers.get("authorization", b"").decode("latin-1")
-            if not hmac.compare_digest(f"Bearer {self._token}".encode(), given.encode()):
+            scheme, _, given = _one(headers, "authorization").partition(b" ")
+            known = hmac.compare_digest(given.strip(), self._token)
+            if not known or scheme.lower() != b"bearer":
                 return 401, "a token is needed: Authorization: Bearer …"
         return None
+
+    def _served(self, name: str | None) -> bool:
+        return name is not None and ("*" in self._hosts or name in self._hosts)
 
 
 def is_loopback(host: str) -> bool:
@@ -99,20 +111,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _foreign(headers: Mapping[str, bytes]) -> bool:
+def _foreign(headers: Headers) -> bool:
     """True if a browser asks for a page that is not of this service. Others send neither header."""
-    origin = headers.get("origin")
-    if origin is not None:
-        own = headers.get("host", b"")
-        return origin not in (b"http://" + own, b"https://" + own)
-    return headers.get("sec-fetch-site", b"none") not in (b"none", b"same-origin")
+    if "origin" in headers:
+        own = _one(headers, "host")
+        return _one(headers, "origin") not in (b"http://" + own, b"https://" + own)
+    return not {b"none", b"same-origin"}.issuperset(headers.get("sec-fetch-site", ()))
 
 
-def _name(host: str) -> str:
-    """A Host header without its port, in lower case."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower().rstrip(".")
+def _one(headers: Headers, name: str) -> bytes:
+    """A header; b"" for none, and for several: which of them others believe is not known."""
+    values = headers.get(name, ())
+    return values[0] if len(values) == 1 else b""
+
+
+def _host(headers: Headers) -> str | None:
+    """The Host header without its port, in lower case; None for none that can be told."""
+    found = _HOST.fullmatch(_one(headers, "host").decode("latin-1"))
+    return found[1].strip("[]").lower().rstrip(".") if found else None
 
 
 async def _answer(send: Send, status: int, message: str) -> None:

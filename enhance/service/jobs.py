@@ -17,6 +17,7 @@ from enhance.ranks import Ranks
 from enhance.report import Report
 from enhance.run import caption
 from enhance.service.gathering import Full, Stopping
+from enhance.service.told import without_paths
 from stages.dataset import Layout
 from stages.drafter import Options
 from stages.drafting import Drafter
@@ -112,7 +113,7 @@ class Job(Around):
             **times,
             "progress": 1.0 if status == "done" else round(min(progress, 1.0), 4),
             **counted,
-            "error": self.error or None,
+            "error": self._plain(self.error) or None,
             "report": self._summary() if self.over else None,
         }
 
@@ -120,8 +121,22 @@ class Job(Around):
         if not self._told:
             return None
         lists = ("failed", "later", "needs_a_person", "notes")
-        rows = {name: self._told[name][:_ROWS] for name in lists}
+        rows = {
+            name: [
+                {key: self._plain(one) for key, one in row.items()}
+                for row in self._told[name][:_ROWS]
+            ]
+            for name in lists
+        }
         return {"complete": self._told["complete"], "seconds": self._told["seconds"], **rows}
+
+    def _plain(self, value: Any) -> Any:
+        """A text without the folders of this machine; the job's own as the client calls it."""
+        if not isinstance(value, str):
+            return value
+        load = self.config.load
+        name = Path(load.dataset_dir).name if load.files else self.path
+        return without_paths(value, {load.dataset_dir: name})
 
     def results(self, offset: int, limit: int) -> dict[str, Any]:
         """What `GET /jobs/{id}/results` tells: the captions as they stand on disk now. Reads them:
@@ -135,7 +150,12 @@ class Job(Around):
         assert self._layout is not None
         name = self._layout.name(media)
         status, reason = without.get(name, ("captioned", ""))
-        told = {"file": name, "status": status, "caption": None, "reason": reason or None}
+        told = {
+            "file": name,
+            "status": status,
+            "caption": None,
+            "reason": self._plain(reason) or None,
+        }
         if status == "captioned":
             try:
                 data = read(self._layout.path(media, self.config.run.until))

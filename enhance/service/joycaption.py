@@ -8,26 +8,28 @@ are answered alike.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 
-from enhance.service.engine import Engine
-from enhance.service.gathering import Full
+from enhance.service.engine import Engine, Picture
+from enhance.service.gathering import Full, Unanswered
 from enhance.service.leaving import unless_gone
-from enhance.service.roots import Roots
-from enhance.service.told import Json, failed
+from enhance.service.roots import Missing, Roots
+from enhance.service.shapes import LONGEST, MOST_FILES, MOST_TOKENS
+from enhance.service.told import Json, failed, without_paths
+from stages.answer import Answer, TooLong
 from stages.joy import Wish, builder
 from stages.llm import Manner
 from stages.sample import Fatal, Unavailable, Unusable
 
-_MOST_TOKENS = 4096
-_MOST_FILES = 10_000
-LONGEST = 100_000  # characters
 # Of the page, which has no such type.
 _MISSPELT = {"boorutaglist": "Danbooru tag list"}
+_FAILS = (Unusable, Unavailable, Unanswered, MemoryError)
 
 
 class Wrong(Exception):
@@ -73,10 +75,15 @@ class JoyCaption:
             return failed(404, f"Image file not found: {name}")
         began = time.perf_counter()
         prompt = await self._prompt(wish)
+        picture = partial(self._roots.open, path)
         try:
-            answer = await unless_gone(request, self._engine.caption(path, prompt, manner))
-        except (Unusable, Unavailable, MemoryError, RuntimeError) as error:
-            return failed(500, "Failed to generate caption", str(error))
+            answer = await unless_gone(request, self._engine.caption(picture, prompt, manner))
+        except TooLong as error:
+            raise Wrong(str(error)) from None
+        except Missing:
+            return failed(404, f"Image file not found: {name}")
+        except _FAILS as error:
+            return failed(500, "Failed to generate caption", without_paths(str(error)))
         return Json(
             {
                 "success": True,
@@ -92,24 +99,32 @@ class JoyCaption:
         names = body.get("image_paths")
         if names is None:
             raise Wrong("image_paths is required")
-        if not isinstance(names, list) or len(names) > _MOST_FILES:
-            raise Wrong(f"image_paths must be a list of at most {_MOST_FILES} paths")
+        texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if not texts or len(names) > MOST_FILES or max(map(len, names), default=0) > LONGEST:
+            raise Wrong(f"image_paths must be a list of at most {MOST_FILES} paths")
         manner = _manner(body)
         prompt = await self._prompt(self._wished(body))
         began = time.perf_counter()
         room = asyncio.Semaphore(64)  # of this request in the queue, which others want to use too
 
-        async def one(name: object) -> dict[str, Any]:
-            path = self._roots.image(name) if isinstance(name, str) else None
+        async def one(name: str) -> dict[str, Any]:
+            missing = {
+                "image_path": name,
+                "success": False,
+                "error": f"Image file not found: {name}",
+            }
+            path = self._roots.image(name)
             if path is None:
-                error = f"Image file not found: {name}"
-                return {"image_path": name, "success": False, "error": error}
+                return missing
             started = time.perf_counter()
             async with room:
                 try:
-                    answer = await self._patiently(path, prompt, manner)
-                except (Unusable, Unavailable, MemoryError, RuntimeError) as error:
-                    return {"image_path": name, "success": False, "error": str(error)}
+                    picture = partial(self._roots.open, path)
+                    answer = await self._patiently(picture, prompt, manner)
+                except Missing:
+                    return missing
+                except _FAILS as error:
+                    return {**missing, "error": without_paths(str(error))}
             return {
                 "image_path": name,
                 "success": True,
@@ -131,10 +146,10 @@ class JoyCaption:
             }
         )
 
-    async def _patiently(self, path: Any, prompt: str, manner: Manner) -> Any:
+    async def _patiently(self, picture: Picture, prompt: str, manner: Manner) -> Answer:
         while True:
             try:
-                return await self._engine.caption(path, prompt, manner)
+                return await self._engine.caption(picture, prompt, manner)
             except Full:  # one request for many waits for the others
                 await asyncio.sleep(0.05)
 
@@ -152,12 +167,11 @@ class JoyCaption:
     def _wished(self, body: Mapping[str, Any]) -> str | Wish:
         """A prompt of the client's own, else a known `caption_type`, else the style."""
         own = _text(body, "prompt", "")
-        if own.strip():
-            return own
         options = body.get("extra_options")
         options = [] if options is None else options
         if not isinstance(options, list) or not all(isinstance(one, str) for one in options):
             raise Wrong("extra_options must be a list of texts")
+        whole("extra_options", "".join(options))
         if sum(map(len, options)) > LONGEST:
             raise Wrong(f"extra_options must have at most {LONGEST} characters")
         length = body.get("caption_length")
@@ -165,6 +179,8 @@ class JoyCaption:
             raise Wrong("caption_length must be a text or a number of words")
         said = (_text(body, "caption_type", ""), _text(body, "style", "descriptive"))
         name = _text(body, "name_input", "")
+        if own.strip():
+            return own
         for kind in (_MISSPELT.get(_folded(one), one) for one in said if one):
             wish = Wish(kind, str(length or "long"), tuple(filter(str.strip, options)), name)
             known = {_folded(one) for one in (*builder().types, *builder().styles)}
@@ -175,27 +191,34 @@ class JoyCaption:
 
 def _manner(body: Mapping[str, Any]) -> Manner:
     """How it is to answer. Raises Wrong."""
-    limit = int(_number(body, "max_new_tokens", 256, 1, _MOST_TOKENS, whole=True))
+    limit = int(_number(body, "max_new_tokens", 256, 1, MOST_TOKENS, whole=True))
     manner = Manner(
         limit,
         _number(body, "temperature", 0.6, 0, 2),
         _number(body, "top_p", 0.9, 0, 1) or None,
         int(_number(body, "top_k", 0, 0, 100_000, whole=True)) or None,
     )
-    if body.get("do_sample") not in (None, True, False):
+    sampled = body.get("do_sample")
+    if not isinstance(sampled, (bool, type(None))):
         raise Wrong("do_sample must be true or false")
-    return Manner(limit, 0.0) if body.get("do_sample") is False else manner
+    return Manner(limit, 0.0) if sampled is False else manner
 
 
 async def read_object(request: Request) -> Mapping[str, Any]:
     """Raises Wrong for anything but a JSON object."""
+    data = await request.body()
     try:
-        body = await request.json()
-    except (ValueError, UnicodeDecodeError, RecursionError):
+        body = json.loads(data.decode(), parse_constant=_no_number)
+    except (ValueError, RecursionError):
         raise Wrong("the body is no JSON") from None
     if not isinstance(body, dict):
         raise Wrong("the body is no JSON object")
     return body
+
+
+def _no_number(name: str) -> None:
+    """Raises ValueError: NaN and Infinity are Python's, not JSON's."""
+    raise ValueError(name)
 
 
 def _of_style(name: str) -> str:
@@ -212,7 +235,16 @@ def _text(body: Mapping[str, Any], name: str, default: str) -> str:
         return default
     if not isinstance(value, str) or len(value) > LONGEST:
         raise Wrong(f"{name} must be a text of at most {LONGEST} characters")
-    return value
+    return value if name == "image_path" else whole(name, value)
+
+
+def whole(name: str, text: str) -> str:
+    """A text that a model can be given. Raises Wrong."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Wrong(f"{name} holds half a character (a surrogate alone)") from None
+    return text
 
 
 def _number(
@@ -226,6 +258,11 @@ def _number(
     value = body.get(name)
     if value is None:
         return default
+    return bounded(name, value, least, most, whole)
+
+
+def bounded(name: str, value: Any, least: float, most: float, whole: bool = False) -> float:
+    """Raises Wrong."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not least <= value <= most or (whole and value != int(value)):
         what = "a whole number" if whole else "a number"

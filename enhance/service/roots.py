@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import IO
 
 from enhance.cache import FOLDER
 from stages.kinds import IMAGES, MEDIA
-from stages.sample import Fatal
+from stages.sample import Fatal, Unavailable
 
 _LONGEST = 4096  # characters of a path
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
+_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe would be waited for
+
+
+class Missing(Unavailable):
+    """There is no such image, or none that may be opened: the two are answered alike."""
 
 
 class Roots:
@@ -71,9 +80,42 @@ class Roots:
                 continue
         return None
 
+    def open(self, path: Path) -> IO[bytes]:
+        """A file that `image` found, to be read. It was looked at some time ago: no link is
+        followed that has taken its place, or that of a folder on the way to it. Raises Missing,
+        Unavailable."""
+        root = next((one for one in self._folders if path.is_relative_to(one)), None)
+        if root is None:
+            raise Missing("the image file is gone")
+        try:
+            return _opened(root, path.relative_to(root).parts)
+        except PermissionError:
+            raise Unavailable("no permission to read the image file") from None
+        except OSError:
+            raise Missing("the image file is gone") from None
+
     def _holds(self, path: Path) -> bool:
         return any(path.is_relative_to(one) for one in self._folders)
 
 
 def _is_file(path: Path, kinds: Collection[str]) -> bool:
     return path.suffix.lower() in kinds and path.is_file()
+
+
+def _opened(root: Path, parts: Sequence[str]) -> IO[bytes]:
+    """Step by step from the root. Raises OSError."""
+    if os.open not in os.supports_dir_fd:  # Windows, where links are for administrators
+        return root.joinpath(*parts).open("rb")
+    at = os.open(root, _FOLDER | _AS_IT_IS)
+    try:
+        for folder in parts[:-1]:
+            inner = os.open(folder, _FOLDER | _AS_IT_IS, dir_fd=at)
+            os.close(at)
+            at = inner
+        file = os.open(parts[-1], os.O_RDONLY | _AS_IT_IS | _AT_ONCE, dir_fd=at)
+    finally:
+        os.close(at)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise FileNotFoundError
+    return os.fdopen(file, "rb")

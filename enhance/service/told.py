@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -18,3 +20,25 @@ class Json(JSONResponse):
 def failed(status: int, message: str, detail: str = "") -> Json:
     """An error as the JoyCaption contract tells it."""
     return Json({"error": message, **({"detail": detail} if detail else {})}, status)
+
+
+_QUOTED = re.compile(r"(['\"])((?:/|[a-zA-Z]:\\|\\\\)[^'\"]*)\1")
+# Not the rest of an address such as https://…, of a model's id, or of what is said otherwise.
+_BARE = re.compile(r"(?<![\w:/.~\0-])~?(?:/|[a-zA-Z]:\\|\\\\)[^\s'\"<>|:;,()\[\]{}\0]+")
+
+
+def without_paths(text: str, said: Mapping[str, str] | None = None) -> str:
+    """An error's text with the last name alone of each absolute path in it: the folders of this
+    machine are nobody's business. `said` are paths with what clients call them."""
+    names = list((said or {}).items())
+    for number, (path, _) in enumerate(names):
+        text = text.replace(path, f"\0{number}\0")
+    text = _QUOTED.sub(lambda found: found[1] + _last(found[2]) + found[1], text)
+    text = _BARE.sub(lambda found: _last(found[0]), text)
+    for number, (_, name) in enumerate(names):
+        text = text.replace(f"\0{number}\0", name)
+    return text
+
+
+def _last(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\.…"))[-1] or "/"
