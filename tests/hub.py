@@ -37,6 +37,7 @@ class Hub:
         self.files = _checkpoint()
         self.pace, self.revision = pace, revision
         self.broken: set[str] = set()  # files whose bytes it fails to send
+        self.cut: set[str] = set()  # and those that it breaks off once, amid them
         self.sent: list[str] = []  # files, in the order in which their bytes were asked for
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -142,6 +143,10 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             for start in range(0, len(body) if whole else 0, _PIECE):
+                if name in hub.cut and start > len(body) / 2:
+                    hub.cut.remove(name)
+                    self.close_connection = True
+                    return
                 time.sleep(hub.pace * len(body[start : start + _PIECE]) / _PIECE)
                 self.wfile.write(body[start : start + _PIECE])
 

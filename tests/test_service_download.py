@@ -124,6 +124,20 @@ def test_a_hub_that_fails_halfway_is_told_in_one_line_and_the_next_poll_tries_ag
         assert service.post("/caption", ASKED)[1]["caption"] == DRAFT
 
 
+def test_a_connection_that_breaks_is_taken_up_again_and_the_progress_does_not_fall(
+    folder: Path, tmp_path: Path
+) -> None:
+    with (
+        Hub(pace=0.02) as hub,
+        Service(folder, "--model", REPOSITORY, env=hub.environment(tmp_path / "home")) as service,
+    ):
+        hub.cut = {SHARDS[1]}  # it knows no ranges: that file is sent anew from its start
+        progress = [one["progress"] for one in polled(service, "ready")]
+        assert progress == sorted(progress)
+        assert hub.sent.count(SHARDS[1]) == 2
+        assert service.post("/caption", ASKED)[1]["caption"] == DRAFT
+
+
 def test_who_asks_for_a_caption_is_told_why_the_model_does_not_come(
     folder: Path, tmp_path: Path
 ) -> None:
