@@ -117,8 +117,12 @@ def test_a_hub_that_fails_halfway_is_told_in_one_line_and_the_next_poll_tries_ag
         assert "\n" not in failed["message"]
         health = service.get("/health")[1]
         assert (health["model_loaded"], health["loading_progress"]["status"]) == (False, "error")
-        hub.broken = set()
-        polled(service, "ready")
+        hub.broken, hub.pace = set(), 0.02
+        seen = polled(service, "ready")
+        # What came before is here, and counts.
+        coming = [one for one in seen if one["status"] == "downloading"]
+        assert {one["total_files"] - one["files_downloaded"] for one in coming} <= {0, 1}
+        assert {one["current_file"] for one in coming} <= {SHARDS[1], ""}
         assert hub.sent.count(SHARDS[0]) == 1
         assert hub.sent.count(SHARDS[1]) == 2
         assert service.post("/caption", ASKED)[1]["caption"] == DRAFT
