@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +21,10 @@ from typing import Any
 from doors import REPOSITORY
 
 JOYCAPTION = REPOSITORY / "examples" / "models" / "joycaption-shapes"
+CANARY = "canary-7d1f"  # what stands outside the roots of a test, and no answer may hold
+UNEXPECTED = "an unexpected error"
+# Folders of this machine, which no answer tells.
+MACHINE = [str(JOYCAPTION.parent), str(REPOSITORY), sys.prefix, str(Path.home()), "/tmp/", "/usr/"]
 
 
 class Service:
@@ -103,3 +109,39 @@ def ready(service: Service) -> list[str]:
 
 def uri(data: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+def sent(service: Service, data: bytes, wait: float = 30) -> tuple[int, str]:
+    """(status, all that is answered) to bytes as they are; 0 for none. The client sends no more."""
+    host, _, port = service.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=wait) as client:
+        answer = b""
+        try:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            while piece := client.recv(65536):
+                answer += piece
+        except ConnectionError:  # it hung up on what it would not read
+            pass
+    found = re.match(rb"HTTP/1\.1 (\d{3})", answer)
+    return int(found[1]) if found else 0, answer.decode("latin-1")
+
+
+def posted(service: Service, path: str, body: Any) -> tuple[int, str]:
+    """(status, the body of the answer as it came)."""
+    client = http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=120)
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    client.request("POST", path, data, {"Content-Type": "application/json"})
+    answer = client.getresponse()
+    assert answer.getheader("Access-Control-Allow-Origin") is None
+    text = answer.read().decode()
+    client.close()
+    return answer.status, text
+
+
+def blameless(answer: str, *echoed: str) -> None:
+    """Asserts that it tells nothing but what was sent."""
+    for one in echoed:
+        answer = answer.replace(json.dumps(one)[1:-1], "")
+    for told in (CANARY, UNEXPECTED, "Traceback", *MACHINE):
+        assert told not in answer, answer[:500]

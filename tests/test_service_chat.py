@@ -88,6 +88,22 @@ def test_a_short_answer_says_that_it_was_cut(client: openai.OpenAI, folder: Path
     assert answer.usage.completion_tokens == 2
 
 
+def test_a_prompt_and_its_answer_fit_into_what_the_model_reads(
+    service: Service, folder: Path
+) -> None:
+    longest = json.loads((JOYCAPTION / "config.json").read_text())["text_config"]
+    bound = longest["max_position_embeddings"]
+    long = {"max_tokens": 4096, "temperature": 2, "messages": asked(folder / "a.png", "é" * 1985)}
+    status, told = service.post("/v1/chat/completions", long)
+    assert status == 200, told
+    assert bound - 100 < told["usage"]["prompt_tokens"] < told["usage"]["total_tokens"] <= bound
+    assert told["choices"][0]["finish_reason"] == "length"
+    longer = {**long, "messages": asked(folder / "a.png", "é" * 2100)}
+    status, told = service.post("/v1/chat/completions", longer)
+    assert (status, told["error"]["code"]) == (400, "context_length_exceeded")
+    assert f"it reads {bound}" in told["error"]["message"]
+
+
 def test_an_answer_can_be_streamed(client: openai.OpenAI, folder: Path) -> None:
     (model,) = client.models.list().data
     how: Any = {"model": model.id, "messages": asked(folder / "a.png"), "temperature": 0}

@@ -10,6 +10,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -20,10 +22,6 @@ Headers = Mapping[str, Sequence[bytes]]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Nothing but a name and a port: in "localhost:@elsewhere" others see another host than we do.
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\\?#\s]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
-
-
-class Refused(Exception):
-    """A body that is larger than what is read."""
 
 
 class Guard:
@@ -57,22 +55,11 @@ class Guard:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self._largest:
-                raise Refused
+                await self._read_out(receive)
+                raise HTTPException(413, f"the body is larger than {self._largest} bytes")
             return message
 
-        begun = False
-
-        async def watched(message: MutableMapping[str, Any]) -> None:
-            nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, bounded, watched)
-        except Refused:
-            if not begun:
-                await self._read_out(receive)
-                await _answer(send, 413, f"the body is larger than {self._largest} bytes")
+        await self._app(scope, bounded, send)
 
     async def _read_out(self, receive: Receive) -> None:
         """A client that is answered while it sends may see a broken connection instead."""
