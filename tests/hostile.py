@@ -26,6 +26,8 @@ OUTSIDE = [
     "../ds-secret/./secret.png",
     "../ds/../ds-secret/secret.png",
     "../ds-secret/held.png",
+    "ds-secret/secret.png",
+    "ds/../ds-secret/secret.png",
     "{outside}/secret.png",
     "{outside}/held.png",
     "/{outside}/secret.png",
