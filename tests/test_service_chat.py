@@ -14,6 +14,7 @@ import openai
 import pytest
 from doors import REPOSITORY, draw_scenes, run_here
 from serving import JOYCAPTION, Service, uri
+from test_watching import MOVES, QWEN, paint, shoot, told_of
 
 QUESTION = "Describe this image."
 NAMES = ["a.png", "b.jpg", "c.webp"]
@@ -169,3 +170,28 @@ def test_the_description_tells_all_routes(service: Service) -> None:
             assert status != 404 or answer == {"error": "no such job"}, path
     assert service.get("/docs")[0] == 404
     assert service.get("/v1/chat/completions")[0] == 405
+
+
+def test_our_own_captioner_shows_it_videos_as_the_model_takes_them(
+    service: Service, tmp_path: Path
+) -> None:
+    """Frame by frame, or all frames in one question where the model watches."""
+    (tmp_path / "both").mkdir()
+    right = {**shoot(tmp_path / "both", *MOVES), **paint(tmp_path / "both", *MOVES)}
+    with Service(tmp_path, "--model", QWEN) as watching:
+        at = ("--captioner_base_url", watching.url, "--until", "generated", "--temperature", "0")
+        assert run_here("--dataset_dir", tmp_path / "both", *at, "--lora_type", "motion") == 0
+    assert told_of(tmp_path / "both") == right
+
+    shoot(tmp_path / "single", MOVES[0])
+    at = ("--captioner_base_url", service.url, "--until", "generated", "--temperature", "0")
+    assert run_here("--dataset_dir", tmp_path / "single", *at) == 0
+    (draft,) = told_of(tmp_path / "single").values()
+    assert draft.startswith("0.0")
+
+
+def test_a_model_that_looks_at_one_picture_says_so_of_two(service: Service, folder: Path) -> None:
+    body = {"messages": [*asked(folder / "a.png"), *asked(folder / "b.jpg")]}
+    status, told = service.post("/v1/chat/completions", body)
+    assert (status, told["error"]["type"]) == (400, "invalid_request_error")
+    assert told["error"]["message"] == "messages: at most 1 image(s) in one request, not 2"

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions: the model looks at the pictures of the last message that has some.
+"""OpenAI's chat completions: a question about a picture, or several for models that see together.
 
 Pictures come as data URIs. Addresses of other machines are fetched for nobody unless
 `--allow_remote`: a service that fetches what it is told to is a way into the network it stands in.
@@ -24,6 +24,7 @@ from enhance.service.leaving import unless_gone
 from enhance.service.shapes import LONGEST, MOST_TOKENS, ROLES
 from enhance.service.told import Json, without_paths
 from stages.answer import Answer, TooLong
+from stages.captioners import MANY
 from stages.llm import Manner
 from stages.sample import Unavailable, Unusable
 
@@ -54,14 +55,17 @@ class Chat:
             if model not in (None, "", self._engine.name):
                 said = f"The model {str(model)[:200]!r} does not exist; {self._engine.name} does"
                 return refused(404, said, "model", "model_not_found")
-            prompt, uri = _shown(body.get("messages"))
+            prompt, uris = _shown(body.get("messages"))
             manner = _manner(body)
             streams, counted = _streams(body)
-            picture = await self._picture(uri)
+            most = await self._most(len(uris))
+            if len(uris) > most:
+                raise Wrong(f"messages: at most {most} image(s) in one request, not {len(uris)}")
+            pictures = [await self._picture(uri) for uri in uris]
         except Wrong as error:
             return refused(400, str(error))
         try:
-            answer = await unless_gone(request, self._engine.caption(picture, prompt, manner))
+            answer = await unless_gone(request, self._engine.caption(pictures, prompt, manner))
         except TooLong as error:
             return refused(400, str(error), "messages", "context_length_exceeded")
         except (Unusable, Unavailable) as error:
@@ -95,6 +99,12 @@ class Chat:
     def _told(self, name: str, kind: str) -> dict[str, Any]:
         now = int(time.time())
         return {"id": name, "object": kind, "created": now, "model": self._engine.name}
+
+    async def _most(self, wished: int) -> int:
+        """Pictures that the model takes in one question. Raises Fatal if it cannot be loaded."""
+        if wished > 1:
+            await self._engine.loaded()
+        return MANY if wished > 1 and self._engine.captioner.together else 1
 
     async def _picture(self, uri: str) -> bytes:
         """Raises Wrong."""
@@ -145,8 +155,8 @@ def refused(
     return Json({"error": error}, status)
 
 
-def _shown(messages: Any) -> tuple[str, str]:
-    """(what is said, the picture's address). Raises Wrong."""
+def _shown(messages: Any) -> tuple[str, list[str]]:
+    """(what is said, the pictures' addresses, at least one). Raises Wrong."""
     if not isinstance(messages, list) or not messages:
         raise Wrong("messages must be a list with at least one message")
     said: list[str] = []
@@ -158,12 +168,12 @@ def _shown(messages: Any) -> tuple[str, str]:
         words = "\n".join(texts)
         said.append(f"You wrote: {words}" if message["role"] == "assistant" else words)
         uris += found
-    if len(uris) != 1:
-        raise Wrong(f"messages must hold one picture as image_url, not {len(uris)}")
+    if not uris:
+        raise Wrong("messages must hold a picture as image_url")
     prompt = "\n\n".join(filter(None, (one.strip() for one in said)))
     if len(prompt) > LONGEST:
         raise Wrong(f"messages: more than {LONGEST} characters")
-    return whole("messages", prompt) or "Describe this image.", uris[0]
+    return whole("messages", prompt) or "Describe this image.", uris
 
 
 def _parts(content: Any) -> tuple[Sequence[str], Sequence[str]]:

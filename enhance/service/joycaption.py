@@ -77,7 +77,7 @@ class JoyCaption:
         prompt = await self._prompt(wish)
         picture = partial(self._roots.open, path)
         try:
-            answer = await unless_gone(request, self._engine.caption(picture, prompt, manner))
+            answer = await unless_gone(request, self._engine.caption([picture], prompt, manner))
         except TooLong as error:
             raise Wrong(str(error)) from None
         except Missing:
@@ -149,7 +149,7 @@ class JoyCaption:
     async def _patiently(self, picture: Picture, prompt: str, manner: Manner) -> Answer:
         while True:
             try:
-                return await self._engine.caption(picture, prompt, manner)
+                return await self._engine.caption([picture], prompt, manner)
             except Full:  # one request for many waits for the others
                 await asyncio.sleep(0.05)
 
