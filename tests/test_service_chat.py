@@ -14,6 +14,7 @@ import openai
 import pytest
 from doors import REPOSITORY, draw_scenes, run_here
 from serving import JOYCAPTION, Service, uri
+from test_films import ABOVE, OTHER, clip
 from test_watching import MOVES, QWEN, paint, shoot, told_of
 
 QUESTION = "Describe this image."
@@ -122,7 +123,7 @@ def test_an_answer_can_be_streamed(client: openai.OpenAI, folder: Path) -> None:
     [
         ({"model": "gpt-4o"}, 404, "does not exist"),
         ({"messages": []}, 400, "at least one message"),
-        ({"messages": [{"role": "user", "content": "no picture"}]}, 400, "one picture"),
+        ({"messages": [{"role": "user", "content": "no picture"}]}, 400, "hold a picture"),
         ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, 400, "type text"),
         ({"url": "http://127.0.0.1:9/secret.png"}, 400, "--allow_remote"),
         ({"url": "file:///etc/passwd"}, 400, "data:image"),
@@ -183,11 +184,13 @@ def test_our_own_captioner_shows_it_videos_as_the_model_takes_them(
         assert run_here("--dataset_dir", tmp_path / "both", *at, "--lora_type", "motion") == 0
     assert told_of(tmp_path / "both") == right
 
-    shoot(tmp_path / "single", MOVES[0])
+    (tmp_path / "single").mkdir()
+    clip(tmp_path / "single" / "two.mp4", ABOVE, OTHER)
     at = ("--captioner_base_url", service.url, "--until", "generated", "--temperature", "0")
     assert run_here("--dataset_dir", tmp_path / "single", *at) == 0
-    (draft,) = told_of(tmp_path / "single").values()
-    assert draft.startswith("0.0")
+    first, second = told_of(tmp_path / "single")["two"].splitlines()
+    assert first.startswith("0.0 to 0.6 s: ")
+    assert second.startswith("1.3 to 1.9 s: ")
 
 
 def test_a_model_that_looks_at_one_picture_says_so_of_two(service: Service, folder: Path) -> None:
