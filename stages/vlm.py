@@ -21,6 +21,7 @@ from stages.sample import Fatal
 
 log = logging.getLogger(__name__)
 
+_SLACK = 64  # tokens by which prompts of one wording differ
 _WARM, _PENALTY = 0.7, 1.15  # of an answer that is asked for anew, since the first ran in circles
 
 
@@ -149,19 +150,20 @@ class VisionLanguageModel:
         """
         width = inputs["input_ids"].shape[1]
         mine = self._settings_for(attempt)
-        limit = self._limit(mine.max_new_tokens * attempt.room, *inputs["input_ids"].shape)
+        mask = inputs.get("attention_mask")
+        read = [width] * len(inputs["input_ids"]) if mask is None else mask.sum(dim=1).tolist()
+        limit = self._limit(mine.max_new_tokens * attempt.room, read, width)
         arguments = {"max_new_tokens": limit, **_sampling(mine, attempt, advised or {}), **how}
         tokens = self._turns.submit(self._generate, inputs, arguments).result()
         # The first column of an encoder-decoder's is its start token, which may be its end token.
         rows = tokens[:, 1 if self._apart else width :]
         texts = self.processor.batch_decode(rows, skip_special_tokens=True)
-        mask = inputs.get("attention_mask")
-        read = [width] * len(texts) if mask is None else mask.sum(dim=1).tolist()
         answers = [self._answer(*one, limit) for one in zip(texts, rows.tolist(), strict=True)]
         return [replace(one, read=count) for one, count in zip(answers, read, strict=True)]
 
-    def _limit(self, wished: int, rows: int, width: int) -> int:
-        """How many tokens an answer may have. Raises TooLong."""
+    def _limit(self, wished: int, read: Sequence[int], width: int) -> int:
+        """How many tokens an answer may have, where so many are `read` for each, padded to `width`.
+        Raises TooLong."""
         if self._longest is None:
             return wished
         left = self._longest if self._apart else self._longest - width
@@ -170,9 +172,9 @@ class VisionLanguageModel:
                 f"the prompt is too long for this model: {width} tokens with the picture's, and "
                 f"it reads {self._longest}; make the prompt, or what it fills in, shorter"
             )
-        if wished > left and rows > 1 and not self._apart:
+        if not self._apart and min(wished, self._longest - min(read)) - left > _SLACK:
             # Asked alone none of them is cut short since another's prompt is long.
-            raise TooLong(f"{rows} prompts leave no room for answers together")
+            raise TooLong(f"{len(read)} prompts leave no room for answers together")
         return min(wished, left)
 
     def _settings_for(self, attempt: Attempt) -> Settings:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +199,28 @@ def test_a_model_that_looks_at_one_picture_says_so_of_two(service: Service, fold
     status, told = service.post("/v1/chat/completions", body)
     assert (status, told["error"]["type"]) == (400, "invalid_request_error")
     assert told["error"]["message"] == "messages: at most 1 image(s) in one request, not 2"
+
+
+def test_an_answer_is_not_cut_short_since_another_client_asks_at_length(
+    folder: Path, tmp_path: Path
+) -> None:
+    longest = json.loads((JOYCAPTION / "config.json").read_text())["text_config"]
+    bound = longest["max_position_embeddings"]
+
+    def answered(words: int, tokens: int) -> tuple[str, str, int]:
+        text = QUESTION + " again" * words
+        body = {"messages": asked(folder / "a.png", text), "temperature": 0, "max_tokens": tokens}
+        status, told = service.post("/v1/chat/completions", body)
+        assert status == 200, told
+        (choice,) = told["choices"]
+        return choice["message"]["content"], choice["finish_reason"], told["usage"]["prompt_tokens"]
+
+    with Service(tmp_path, "--max_batch", 2, "--max_wait_ms", 2000) as service:
+        alone = answered(0, 512)
+        assert alone[1] == "stop"
+        a_word = (answered(200, 1)[2] - answered(100, 1)[2]) / 100
+        words = int((bound - 4 - alone[2]) / a_word)
+        with ThreadPoolExecutor(2) as pool:
+            at_length, briefly = pool.map(answered, (words, 0), (512, 512))
+    assert bound - 8 <= at_length[2] <= bound
+    assert briefly == alone
