@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -116,13 +117,12 @@ def sent(service: Service, data: bytes, wait: float = 30) -> tuple[int, str]:
     host, _, port = service.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=wait) as client:
         answer = b""
-        try:
+        with contextlib.suppress(OSError):  # it hung up on what it would not read
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionError):
             while piece := client.recv(65536):
                 answer += piece
-        except ConnectionError:  # it hung up on what it would not read
-            pass
     found = re.match(rb"HTTP/1\.1 (\d{3})", answer)
     return int(found[1]) if found else 0, answer.decode("latin-1")
 

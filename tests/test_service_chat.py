@@ -194,6 +194,28 @@ def test_our_own_captioner_shows_it_videos_as_the_model_takes_them(
     assert second.startswith("1.3 to 1.9 s: ")
 
 
+@pytest.mark.parametrize(
+    ("headers", "size", "status"),
+    [
+        ({"Host": "evil.example"}, 9, 421),
+        ({"Origin": "https://evil.example"}, 9, 403),
+        ({}, 33_000_000, 413),
+    ],
+)
+def test_who_may_not_ask_is_told_so_in_openais_words(
+    service: Service, headers: dict[str, str], size: int, status: int
+) -> None:
+    found, told = service.post("/v1/chat/completions", b"x" * size, **headers)
+    assert (found, told["error"]["type"]) == (status, "invalid_request_error")
+    assert service.get("/v1/nothing") == (404, openai_said("Not Found"))
+    assert service.get("/v1/chat/completions") == (405, openai_said("Method Not Allowed"))
+
+
+def openai_said(message: str) -> dict[str, Any]:
+    kind = "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
 def test_a_model_that_looks_at_one_picture_says_so_of_two(service: Service, folder: Path) -> None:
     body = {"messages": [*asked(folder / "a.png"), *asked(folder / "b.jpg")]}
     status, told = service.post("/v1/chat/completions", body)

@@ -27,7 +27,7 @@ from enhance.service.jobs import Jobs
 from enhance.service.joycaption import JoyCaption, Wrong
 from enhance.service.leaving import Gone
 from enhance.service.roots import Roots
-from enhance.service.told import Json, failed, without_paths
+from enhance.service.told import Json, failed, refusal, without_paths
 from stages.sample import Fatal, Unavailable
 
 LARGEST = 32_000_000  # bytes of a body: a large photo as base64
@@ -133,11 +133,13 @@ async def _answered(endpoint: Endpoint, request: Request, say: Callable[..., Res
         return say(503, without_paths(str(error)))
 
 
-async def _http(_: Request, error: Any) -> Response:
+async def _http(request: Request, error: Any) -> Response:
     """No such path, or not in this way."""
-    return Json({"error": str(error.detail)}, error.status_code, headers=error.headers)
+    told = refusal(request.url.path, str(error.detail), error.status_code)
+    return Json(told, error.status_code, headers=error.headers)
 
 
-async def _unexpected(_: Request, __: Exception) -> Response:
+async def _unexpected(request: Request, _: Exception) -> Response:
     """What it was stands in the log: nothing of it is anybody's business."""
-    return Json({"error": "an unexpected error; the service's log tells more"}, 500)
+    said = "an unexpected error; the service's log tells more"
+    return Json(refusal(request.url.path, said, 500), 500)

@@ -22,7 +22,7 @@ from enhance.service.gathering import Unanswered
 from enhance.service.joycaption import Wrong, bounded, read_object, whole
 from enhance.service.leaving import unless_gone
 from enhance.service.shapes import LONGEST, MOST_TOKENS, ROLES
-from enhance.service.told import Json, without_paths
+from enhance.service.told import Json, openai_error, without_paths
 from stages.answer import Answer, TooLong
 from stages.captioners import MANY
 from stages.llm import Manner
@@ -150,9 +150,7 @@ def refused(
     status: int, message: str, param: str | None = None, code: str | None = None
 ) -> Response:
     """OpenAI's error object."""
-    kind = "server_error" if status >= 500 else "invalid_request_error"
-    error = {"message": message, "type": kind, "param": param, "code": code}
-    return Json({"error": error}, status)
+    return Json(openai_error(message, status, param, code), status)
 
 
 def _shown(messages: Any) -> tuple[str, list[str]]:

@@ -12,6 +12,8 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from enhance.service.told import refusal
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -43,10 +45,10 @@ class Guard:
         headers: dict[str, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1").lower(), []).append(value)
-        refusal = self._refusal(headers, scope["path"])
-        if refusal:
+        refused = self._refused(headers, scope["path"])
+        if refused:
             await self._read_out(receive)
-            await _answer(send, *refusal)
+            await _answer(send, scope["path"], *refused)
             return
         read = 0
 
@@ -70,7 +72,7 @@ class Guard:
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 return
 
-    def _refusal(self, headers: Headers, path: str) -> tuple[int, str] | None:
+    def _refused(self, headers: Headers, path: str) -> tuple[int, str] | None:
         if not self._served(_host(headers)):
             return 421, "this host is not served here: --allow_host names others"
         if _foreign(headers):
@@ -118,8 +120,8 @@ def _host(headers: Headers) -> str | None:
     return found[1].strip("[]").lower().rstrip(".") if found else None
 
 
-async def _answer(send: Send, status: int, message: str) -> None:
-    body = json.dumps({"error": message}).encode()
+async def _answer(send: Send, path: str, status: int, message: str) -> None:
+    body = json.dumps(refusal(path, message, status)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

@@ -17,6 +17,18 @@ class Json(JSONResponse):
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
+def refusal(path: str, message: str, status: int) -> dict[str, Any]:
+    """The body of an error, in the dialect that is spoken at that path."""
+    return openai_error(message, status) if path.startswith("/v1/") else {"error": message}
+
+
+def openai_error(
+    message: str, status: int, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
 def failed(status: int, message: str, detail: str = "") -> Json:
     """An error as the JoyCaption contract tells it."""
     return Json({"error": message, **({"detail": detail} if detail else {})}, status)
