@@ -173,6 +173,7 @@ class Engine:
             self._unheard = True
             return
         ready = f"{self.name} is ready"
+        log.info("%s", ready)
         self.loading = replace(self.loading, status="ready", message=ready, progress=1.0)
 
     def _fetched(self, far: Fetched) -> None:
