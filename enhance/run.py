@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from enhance import nested
 from enhance.around import Around
 from enhance.begun import Begun
 from enhance.build import build
@@ -59,6 +60,8 @@ def caption(config: Config, ranks: Ranks, around: Around) -> int:
     log.debug("%s: %d files", layout.root, len(media))
     for notice in notices:
         log.info(notice)
+    for notice in nested.notices(layout.root, media):
+        log.warning(notice)
     of_run = Concept("", config.policy, config.generate, config.merge)
     concepts = Concepts(layout, media, of_run)
     for concept in concepts.told:

@@ -34,8 +34,8 @@ class Options:
     files: tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "these alone, by their paths below the folder",
-            "metavar": "FILE",
+            "help": "these alone, or all below these folders",
+            "metavar": "PATH",
         },
     )
     recursive: bool = field(default=True, metadata={"help": "do not look into subfolders"})
@@ -224,14 +224,23 @@ def _named(media: list[str], options: Options, layout: Layout) -> list[str]:
     """Those that `--files` names; all, where it names none."""
     if not options.files:
         return media
-    root = os.fspath(layout.root)
-    wished = {os.path.normpath(os.path.join(root, name)): name for name in options.files}
-    here = [path for path in media if os.path.normpath(path) in wished]
-    missing = wished.keys() - set(map(os.path.normpath, here))
+    here: set[str] = set()
+    missing = []
+    for name in options.files:
+        # As it is called within the folder, or as a shell completes it.
+        places = (os.path.join(layout.root, name), os.path.abspath(os.path.expanduser(name)))
+        for place in map(os.path.normpath, places):
+            below = place.rstrip(os.sep) + os.sep
+            found = {path for path in media if path == place or path.startswith(below)}
+            if found:
+                here |= found
+                break
+        else:
+            missing.append(name)
     if missing:
-        names = ", ".join(sorted(wished[path] for path in missing)[:5])
-        raise Fatal(f"--files: no such image or video in {layout.root}: {names}", 2)
-    return here
+        names = ", ".join(missing[:5])
+        raise Fatal(f"--files: no image or video of {layout.root} is there: {names}", 2)
+    return [path for path in media if path in here]
 
 
 def _first(media: list[str], limit: int) -> list[str]:

@@ -300,7 +300,7 @@ def test_files_that_have_a_caption_can_be_left_alone(
 
 
 def test_files_that_are_named_are_captioned_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw_scenes(tmp_path, ["a.png", "my day/b.png", "my day/c.png"])
     flags = ("--dataset_dir", tmp_path, *local_models())
@@ -314,8 +314,15 @@ def test_files_that_are_named_are_captioned_alone(
     alone = snapshot(tmp_path)["my day/c_generated.txt"]
     assert run_here(*flags) == 0
     assert snapshot(tmp_path)["my day/c_generated.txt"] == alone
-    line = refusal(capsys, *flags, "--files", "a.png", "d.png", "my day")
-    assert line.endswith(f"--files: no such image or video in {tmp_path}: d.png, my day")
+    assert planned(capsys, *flags, "--files", "my day") == ["my day/b.png", "my day/c.png"]
+    monkeypatch.chdir(tmp_path.parent)
+    completed = f"{tmp_path.name}/a.png"
+    assert planned(capsys, *flags, "--files", completed, "my day/b.png") == [
+        "a.png",
+        "my day/b.png",
+    ]
+    line = refusal(capsys, *flags, "--files", "a.png", "d.png", "my")
+    assert line.endswith(f"--files: no image or video of {tmp_path} is there: d.png, my")
 
 
 def test_a_file_that_is_named_still_shares_its_captions_with_none(

@@ -267,7 +267,8 @@ def test_more_jobs_than_may_wait_are_told_to_come_again(
         awaited(service, jobs[0], "running")
         jobs += [begun(service, folder / "a é.png") for _ in range(64)]
         status, told = service.post("/enhance", {"path": str(folder)})
-        assert (status, service.headers["retry-after"]) == (503, "1")
+        assert (status, service.headers["retry-after"]) == (503, "60")
+        assert told["error"].startswith("64 jobs wait already")
         status, told = service.get("/jobs")
         as_described(service, told, "/jobs", "get", 200)
         ids = [job["id"] for job in told["jobs"]]
@@ -345,7 +346,14 @@ def test_a_language_model_that_is_not_there_is_told_in_one_line_and_the_service_
         ({"lora_type": "../../etc"}, "lora_type must be the name of one"),
         ({"prompt": "{{ manual }}"}, "prompt: templates are not taken"),
         ({"prompt": "{% for _ in range(9) %}{% endfor %}"}, "prompt: templates are not taken"),
-        ({"generate": False, "until": "generated"}, ""),
+        ({"generate": False, "until": "generated"}, "leave nothing to do"),
+        ({"generate": False, "merge": False}, "leave nothing to do"),
+        ({"lora_type": "charakter"}, "charakter"),
+        ({"allow": ["hair", "nonsense"]}, "nonsense"),
+        ({"caption_type": "Nonsense"}, "caption_type Nonsense: is none of"),
+        ({"extra_options": ["nope"]}, "nope"),
+        ({"anchor": "a\nb"}, "anchor: one line"),
+        ({"max_sentences": -1}, "max_sentences must be a whole number from 0 to"),
         *(
             ({name: "x"}, f"{name} is no setting of a job")
             for name in (
@@ -362,14 +370,65 @@ def test_what_a_client_may_not_say_is_refused(
 ) -> None:
     before = snapshot(folder)
     status, told = service.post("/enhance", {"path": str(folder), **asked})
-    if status == 202:  # as a run finds out
-        told = awaited(service, told["id"])
-        assert told["status"] == "failed"
-    else:
-        assert status == 400
+    assert status == 400
     assert why in told["error"]
-    assert told["error"]
+    assert "--" not in told["error"]
     assert snapshot(folder) == before
+
+
+def test_a_folder_belongs_to_the_dataset_that_was_captioned_above_it(
+    service: Service, folder: Path
+) -> None:
+    """Taken for a dataset of its own, its texts would count as written by hand."""
+    assert awaited(service, begun(service, folder, until="generated"))["status"] == "done"
+    drafts = texts(folder)
+    told = awaited(service, job := begun(service, folder / "sub"))
+    assert (told["status"], told["files"]) == ("done", {"all": 1, "captioned": 1})
+    assert told["stages"]["draft"] == {"fresh": 1}
+    assert list(results(service, job)) == ["sub/c.png"]
+    assert "cutout style" in (folder / "sub" / "c.txt").read_text()
+    assert not (folder / "sub" / ".enhance").exists()
+    assert drafts.items() <= texts(folder).items()
+
+
+def test_a_folder_with_datasets_in_it_is_taken_for_none(service: Service, folder: Path) -> None:
+    (folder / "sub").rename(folder.parent / "sub")
+    assert awaited(service, begun(service, folder.parent / "sub"))["status"] == "done"
+    (folder.parent / "sub").rename(folder / "sub")
+    before = snapshot(folder)
+    status, told = service.post("/enhance", {"path": str(folder)})
+    assert status == 400
+    assert told["error"] == "captioned by themselves before, so begin a job for each: sub"
+    assert snapshot(folder) == before
+    assert awaited(service, begun(service, folder / "sub"))["status"] == "done"
+    assert awaited(service, begun(service, folder / "d.png"))["status"] == "done"
+
+
+def test_a_job_of_which_every_file_failed_has_failed(service: Service, folder: Path) -> None:
+    told = awaited(service, begun(service, folder / "broken.png"))
+    assert (told["status"], told["files"]["failed"]) == ("failed", 1)
+    assert told["error"].startswith("every file failed, the first with: ")
+    assert told["report"]["failed"][0]["stage"] == "draft"
+
+
+def test_without_a_language_model_nothing_is_merged_and_none_is_fetched(tmp_path: Path) -> None:
+    draw_scenes(tmp_path, ["a.png"])
+    with Service(tmp_path) as service:
+        status, told = service.post("/enhance", {"path": str(tmp_path)})
+        assert (status, "without --base_url" in told["error"]) == (400, True)
+        for wish in ({"until": "generated"}, {"merge": False}):
+            told = awaited(service, begun(service, tmp_path, **wish))
+            assert (told["status"], told["files"]["captioned"]) == ("done", 1)
+
+
+@pytest.mark.parametrize("setting", ["output_dir: out", "sidecar_dir: side", "files: [a.png]"])
+def test_settings_of_one_dataset_cannot_hold_for_all_jobs(tmp_path: Path, setting: str) -> None:
+    (tmp_path / "of_jobs.yaml").write_text(setting)
+    flags = ("--model", JOYCAPTION, "--allow_root", tmp_path, "--port", 0)
+    done = run("serve", *flags, "--config", tmp_path / "of_jobs.yaml")
+    name = setting.partition(":")[0]
+    assert done.returncode == 2
+    assert f"--{name} cannot hold for all jobs of a service" in done.stderr
 
 
 def test_a_prompt_is_a_text_whatever_file_has_its_name(
@@ -398,7 +457,7 @@ def test_links_that_lead_out_of_the_roots_are_followed_by_no_job(
     ):
         (folder / name).symlink_to(target)
         status, told = service.post("/enhance", {"path": str(folder)})
-        assert (status, told["error"].startswith(f"{name} is a link")) == (400, True), told
+        assert (status, told["error"].startswith(f"{name}: this link")) == (400, True), told
         assert service.post("/enhance", {"path": str(folder / "a é.png")})[0] == 400
         (folder / name).unlink()
     (root / "inside").mkdir()

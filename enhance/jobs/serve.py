@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from enhance import config, console
 from enhance.console import say, start_logging
 from enhance.flags import Parser, spell
 from enhance.ranks import Ranks
+from stages import dataset
+from stages.checkpoint import Checkpoint
 from stages.drafter import Options
 from stages.sample import Fatal
 
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 TOKEN = "CAPTION_TOKEN"
 MODEL = "fancyfeast/llama-joycaption-beta-one-hf-llava"
 _DRAIN = 20  # seconds that requests under way have when it is stopped
+_STOPS = b"stopping: what is under way has 20 seconds\n"
 _LAST = 24.0  # and a batch that takes longer still; what is killed in a job is made again
 
 
@@ -61,7 +65,9 @@ def main(argv: Sequence[str]) -> int:
     if options.hosted:
         raise Fatal(f"--captioner {wanted.captioner} runs elsewhere already", 2)
     flags = _of_jobs(wanted, options)
-    config.read([*flags, "--dataset_dir=."])  # what is wrong with them is told now
+    _of_every_folder(config.read([*flags, "--dataset_dir=."]).load)
+    if Checkpoint(os.path.expanduser(wanted.model)).gone:
+        raise Fatal(f"--model {wanted.model}: there is no such folder")
     bound = _bound(wanted.host, wanted.port)
     device = ranks.device()
     engine = Engine(
@@ -72,9 +78,18 @@ def main(argv: Sequence[str]) -> int:
         max_wait=wanted.max_wait_ms / 1000,
         max_queue=wanted.max_queue,
     )
-    hosts = [*wanted.allow_host] + ([wanted.host] if wanted.host not in ("0.0.0.0", "::") else [])
-    rules = Rules(hosts, token, wanted.allow_remote, wanted.allow_shutdown, flags=flags)
-    jobs = Jobs(lambda options: Lent(options, engine) if engine.lends(options) else None)
+    anywhere = wanted.host in ("0.0.0.0", "::")
+    rules = Rules(
+        [*wanted.allow_host, *(() if anywhere else (wanted.host,))],
+        token,
+        wanted.allow_remote,
+        wanted.allow_shutdown,
+        flags=flags,
+        by_number=anywhere,
+    )
+    jobs = Jobs(
+        lambda options, stop: Lent(options, engine, stop) if engine.lends(options) else None
+    )
     app: Any = service(engine, jobs, roots, rules, int(device.startswith("cuda")))
     host, port = bound.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
@@ -86,10 +101,12 @@ def main(argv: Sequence[str]) -> int:
         def handle_exit(self, sig: int, frame: Any) -> None:
             """Jobs hear of it now, not once all requests are answered."""
             jobs.stop()
+            engine.stop()
             if not self.should_exit:
                 end = threading.Timer(_LAST, _end)
                 end.daemon = True
                 end.start()
+                os.write(sys.stdout.fileno(), _STOPS)  # a signal may come amid a print
             super().handle_exit(sig, frame)
 
     server = Server(
@@ -117,8 +134,9 @@ def _parser(known: Mapping[str, str | None]) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--allow_root", action="append", default=[], metavar="DIR", help="open images below it")
-    add("--host", default=known.get("CAPTION_HOST") or "127.0.0.1")
-    add("--port", type=int, default=known.get("CAPTION_PORT") or 5000)
+    host, port = known.get("CAPTION_HOST") or "127.0.0.1", known.get("CAPTION_PORT") or 5000
+    add("--host", default=host, help="the address it listens at (default: %(default)s)")
+    add("--port", type=_port, default=port, help="its port (default: %(default)s)")
     add("--allow_host", action="append", default=[], metavar="NAME", help="be asked by this name")
     add("--model", "--model_id", default=known.get("CAPTION_MODEL") or MODEL, metavar="ID|DIR")
     add("--captioner", default="auto", help="how the model is asked (enhance captioners)")
@@ -128,7 +146,11 @@ def _parser(known: Mapping[str, str | None]) -> argparse.ArgumentParser:
     add("--quantize", default="none", choices=("none", "8bit", "4bit"))
     add("--config", metavar="FILE", help="YAML file of settings for POST /enhance")
     add("--base_url", metavar="URL", help="the language model's server that merges in its jobs")
-    add("--llm", metavar="NAME", help="its model (default: the only one it lists)")
+    add(
+        "--llm",
+        metavar="NAME|DIR",
+        help="its model (default: the only one it lists); without a server one in this process",
+    )
     add("--preload", action="store_true", help="load the model at once, not at the first request")
     add(
         "--max_batch",
@@ -138,7 +160,7 @@ def _parser(known: Mapping[str, str | None]) -> argparse.ArgumentParser:
         help="pictures at once (0: 16 on a GPU)",
     )
     add("--max_wait_ms", type=_natural, default=20, metavar="MS", help="gather a batch for so long")
-    add("--max_queue", type=_natural, default=512, metavar="N", help="requests that may wait")
+    add("--max_queue", type=_positive, default=512, metavar="N", help="requests that may wait")
     add("--allow_remote", action="store_true", help="fetch pictures from addresses in requests")
     add("--allow_shutdown", action="store_true", help="POST /shutdown stops the service")
     add("--log_level", default="info", choices=("debug", "info", "warning", "error"))
@@ -153,6 +175,14 @@ def _of_jobs(wanted: argparse.Namespace, options: Options) -> list[str]:
     return [*flags, *(f"--{name}={value}" for name, value in merging.items() if value)]
 
 
+def _of_every_folder(load: dataset.Options) -> None:
+    """Raises Fatal for what cannot hold for jobs in several folders: the captions of one would be
+    taken for those of another that has pictures of the same names."""
+    for name in ("sidecar_dir", "output_dir", "files"):
+        if getattr(load, name):
+            raise Fatal(f"--{name} cannot hold for all jobs of a service: leave it out", 2)
+
+
 def _end() -> None:
     log.warning("a batch takes too long to wait for; what a job lost of it, the next one makes")
     os._exit(0)
@@ -162,6 +192,20 @@ def _natural(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError("must be 0 or more")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
     return value
 
 

@@ -46,6 +46,7 @@ class Rules:
     allow_remote: bool = False
     allow_shutdown: bool = False
     largest: int = LARGEST
+    by_number: bool = False  # it may be asked by any address of the machine
     flags: Sequence[str] = ()  # of every job
 
 
@@ -97,7 +98,7 @@ def service(engine: Engine, jobs: Jobs, roots: Roots, rules: Rules, gpus: int = 
     )
     # It would name the address to go to by what the request says of itself.
     app.router.redirect_slashes = False
-    return Guard(app, (*LOOPBACK, *rules.hosts), rules.token, rules.largest)
+    return Guard(app, (*LOOPBACK, *rules.hosts), rules.token, rules.largest, rules.by_number)
 
 
 def _told(endpoint: Endpoint, say: Callable[..., Response] = failed) -> Endpoint:

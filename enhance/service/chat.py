@@ -58,6 +58,8 @@ class Chat:
             prompt, uris = _shown(body.get("messages"))
             manner = _manner(body)
             streams, counted = _streams(body)
+            if body.get("n") is not None:
+                bounded("n", body["n"], 1, 1, whole=True)  # there is one answer
             most = await self._most(len(uris))
             if len(uris) > most:
                 raise Wrong(f"messages: at most {most} image(s) in one request, not {len(uris)}")

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from enhance.service.gathering import Gathering
+from enhance.service.gathering import Gathering, Stopping
 from enhance.service.told import without_paths
 from stages.captioners import Answer, Attempt, Captioner, Request
 from stages.drafter import Options
 from stages.fetching import Fetched
-from stages.joy import Wish
+from stages.joy import Wish, builder
 from stages.llm import Manner
 from stages.media import open_picture
 from stages.policy import Policy, read_policy
@@ -66,6 +66,7 @@ class Engine:
         self.device, self.cores = device, cores
         self.loop: asyncio.AbstractEventLoop | None = None  # that its queue runs in, once it does
         self.loading = Loading()
+        self._stopping = False
         self._turn = threading.Lock()
         self._loader: threading.Thread | None = None
         self._failure = ""  # of the last load
@@ -107,8 +108,11 @@ class Engine:
         return read_policy("style")
 
     def prompt(self, wish: Wish) -> str:
-        """What the model is asked for a wish. Raises Fatal for one that it cannot be told."""
-        return self._resident.prompt(self.policy, wish)
+        """What the model is asked for a wish, once it is `loaded`. One that takes tasks is told its
+        own. Raises Fatal for a wish that is none."""
+        if not self._resident.in_words:
+            return self._resident.prompt(self.policy, Wish())
+        return builder().prompt(wish, "Descriptive", "long", ())
 
     def begin(self) -> None:
         """Loads the model in the background, unless it is there or on its way; one that failed is
@@ -129,11 +133,17 @@ class Engine:
             self.begin()
         return self.loading
 
+    def stop(self) -> None:
+        """Nobody waits for a model any longer; signals may call it."""
+        self._stopping = True
+
     async def loaded(self) -> None:
-        """Waits for the model. Raises Fatal if it cannot be loaded."""
+        """Waits for the model. Raises Fatal if it cannot be loaded, Stopping."""
         self.begin()
         loader = self._loader
         while loader is not None and loader.is_alive():
+            if self._stopping:
+                raise Stopping
             await asyncio.sleep(0.05)
         if not self.ready:
             raise Fatal(self._failure)

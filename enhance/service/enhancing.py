@@ -15,14 +15,19 @@ from typing import Any
 from starlette.requests import Request
 
 from enhance import config
-from enhance.service.jobs import Job, Jobs
+from enhance.concepts import check
+from enhance.servers import serves
+from enhance.service.gathering import Full
+from enhance.service.jobs import MOST_QUEUED, Job, Jobs
 from enhance.service.joycaption import Wrong, read_object
 from enhance.service.roots import Roots
 from enhance.service.settings import SETTINGS, spelled
 from enhance.service.told import Json, failed, without_paths
+from stages.joy import builder
 from stages.sample import Fatal
 
 MOST_RESULTS = 1000
+_FLAG = re.compile(r"(?:argument )?--(?=[a-z])")  # clients have names, no flags
 _TEMPLATE = re.compile(r"\{[{%#]")
 _NAME = re.compile(r"[\w-]{1,64}")
 
@@ -44,7 +49,11 @@ class Enhancing:
         if found is None:
             return failed(404, f"File or folder not found: {name}")
         settings = self._settings(found, flags)
-        job = self._jobs.begin(settings, name)
+        try:
+            job = self._jobs.begin(settings, name)
+        except Full:
+            said = f"{MOST_QUEUED} jobs wait already: come again when one has ended"
+            return Json({"error": said}, 503, headers={"Retry-After": "60"})
         return Json(job.as_json(), 202, headers={"Location": f"/jobs/{job.id}"})
 
     async def all(self, _: Request) -> Json:
@@ -72,26 +81,42 @@ class Enhancing:
         return job
 
     def _found(self, name: str) -> tuple[Path, Path | None] | None:
-        """The folder and the file of a path. Raises Wrong if links there lead elsewhere."""
+        """The dataset of a path, and the part of it. Raises Wrong if links there lead elsewhere, or
+        datasets lie in it."""
         found = self._roots.dataset(name)
-        if found is not None:
-            escape = self._roots.escape(found[0])
-            if escape is not None:
-                inside = (
-                    escape.relative_to(found[0]) if escape.is_relative_to(found[0]) else escape.name
-                )
-                raise Wrong(f"{inside} is a link that leads out of the folders that are served")
+        if found is None:
+            return None
+        dataset, part = found
+        escape = self._roots.escape(dataset)
+        if escape is not None:
+            inside = escape.relative_to(dataset) if escape.is_relative_to(dataset) else escape.name
+            raise Wrong(f"{inside}: this link leads out of the folders that are served")
+        inner = self._roots.captioned_below(part or dataset)
+        if inner:
+            names = ", ".join(inner[:3]) + (" …" if len(inner) > 3 else "")
+            raise Wrong(f"captioned by themselves before, so begin a job for each: {names}")
         return found
 
     def _settings(self, found: tuple[Path, Path | None], flags: Sequence[str]) -> config.Config:
-        folder, file = found
-        argv = [*self._own, f"--dataset_dir={folder}", *flags]
-        if file is not None:
-            argv += ["--files", str(file)]
+        dataset, part = found
+        argv = [*self._own, f"--dataset_dir={dataset}", *flags]
+        if part is not None:
+            argv += ["--files", str(part)]
         try:
-            return config.read(argv)
+            settings = config.read(argv)
+            check(settings.policy)
+            builder().prompt(settings.generate.wish, "Descriptive", "long", ())
         except Fatal as error:
-            raise Wrong(without_paths(str(error))) from None
+            raise Wrong(_FLAG.sub("", without_paths(str(error)))) from None
+        merges = settings.merge.merge and settings.run.until != "generated"
+        if not merges and not settings.generate.generate:
+            raise Wrong("generate and merge, or until, leave nothing to do")
+        if merges and not serves(settings, settings.merge) and not settings.merge.model:
+            raise Wrong(
+                "there is no language model to merge: the service was started without --base_url; "
+                'ask for "merge": false or "until": "generated"'
+            )
+        return settings
 
 
 class NoSuchJob(Exception):

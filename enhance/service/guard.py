@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import ipaddress
 import json
@@ -21,6 +23,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Headers = Mapping[str, Sequence[bytes]]
 
+_PATIENCE = 10.0  # seconds for the rest of a body that is not read
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Nothing but a name and a port: in "localhost:@elsewhere" others see another host than we do.
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\\?#\s]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
@@ -31,9 +34,13 @@ class Guard:
     machine may begin nothing here, and no cross-origin header is ever sent, so it reads nothing; a
     name that was rebound to this address is refused by its Host."""
 
-    def __init__(self, app: App, hosts: Iterable[str], token: str, largest: int) -> None:
-        """`hosts` are the names under which it may be asked, "*" for any; `token` "" for none;
-        `largest` bytes of a body are read."""
+    def __init__(
+        self, app: App, hosts: Iterable[str], token: str, largest: int, by_number: bool = False
+    ) -> None:
+        """`hosts` are the names under which it may be asked, "*" for any; `by_number`: by any
+        address, too, which is no name that could be rebound; `token` "" for none; `largest` bytes
+        of a body are read."""
+        self._by_number = by_number
         # As bytes: so it is sent, and a variable of the environment may hold what is no UTF-8.
         self._app, self._token, self._largest = app, os.fsencode(token), largest
         self._hosts = frozenset(host.lower() for host in hosts)
@@ -61,20 +68,35 @@ class Guard:
                 raise HTTPException(413, f"the body is larger than {self._largest} bytes")
             return message
 
-        await self._app(scope, bounded, send)
+        begun = False
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, bounded, watched)
+        except asyncio.CancelledError:  # the time that it had to end is over
+            if not begun:
+                await _answer(send, scope["path"], 503, "the service stops")
 
     async def _read_out(self, receive: Receive) -> None:
         """A client that is answered while it sends may see a broken connection instead."""
         read = 0
-        while read <= 4 * self._largest:
-            message = await receive()
-            read += len(message.get("body", b""))
-            if message["type"] == "http.disconnect" or not message.get("more_body"):
-                return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while read <= 4 * self._largest:
+                    message = await receive()
+                    read += len(message.get("body", b""))
+                    if message["type"] == "http.disconnect" or not message.get("more_body"):
+                        return
 
     def _refused(self, headers: Headers, path: str) -> tuple[int, str] | None:
-        if not self._served(_host(headers)):
-            return 421, "this host is not served here: --allow_host names others"
+        host = _host(headers)
+        if not self._served(host):
+            name = f"{host[:100]} is" if host else "without one Host header this is"
+            return 421, f"{name} not served here: --allow_host names others"
         if _foreign(headers):
             return 403, "pages of other sites may not ask"
         length = _one(headers, "content-length").decode("latin-1")
@@ -88,7 +110,17 @@ class Guard:
         return None
 
     def _served(self, name: str | None) -> bool:
-        return name is not None and ("*" in self._hosts or name in self._hosts)
+        if name is None:
+            return False
+        return bool({"*", name} & self._hosts) or (self._by_number and _is_number(name))
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -14,10 +14,11 @@ from typing import Any
 from enhance.around import Around
 from enhance.config import Config
 from enhance.ranks import Ranks
-from enhance.report import Report
+from enhance.report import LABELS, Report
 from enhance.run import caption
 from enhance.service.gathering import Full, Stopping
 from enhance.service.told import without_paths
+from enhance.stop import Stop
 from stages.dataset import Layout
 from stages.drafter import Options
 from stages.drafting import Drafter
@@ -27,7 +28,7 @@ from stages.text.encoding import decode
 
 log = logging.getLogger(__name__)
 
-Lend = Callable[[Options], Drafter | None]
+Lend = Callable[[Options, Stop], Drafter | None]
 
 MOST_QUEUED = 64
 _KEPT = 100  # jobs that have ended
@@ -54,7 +55,7 @@ class Job(Around):
         self.files: list[str] = []  # that have ended, in the order in which they did
 
     def lend(self, options: Options) -> Drafter | None:
-        return self._lend(options)
+        return self._lend(options, self.stop)
 
     def watch(self, layout: Layout, media: Sequence[str], report: Report) -> None:
         self._layout, self._report, self._total = layout, report, len(media)
@@ -76,8 +77,12 @@ class Job(Around):
         try:
             status = 130 if self.stop.asked else caption(self.config, Ranks(), self)
             became = {130: "cancelled", 4: "failed"}.get(status, "done")
+            self.error = self._nothing_done() if became == "done" else ""
+            became = "failed" if self.error else became
         except Fatal as error:
-            became, self.error = "failed", str(error)
+            # One that is cancelled while it waits for a model or a server hears of it at last.
+            became = "cancelled" if self.stop.asked else "failed"
+            self.error = "" if self.stop.asked else str(error)
         except KeyboardInterrupt:
             became = "cancelled"
         except Exception:
@@ -85,6 +90,13 @@ class Job(Around):
             became, self.error = "failed", "an unexpected error; the service's log tells more"
         self._over(became)
         log.info("job %s: %s%s", self.id, became, f": {self.error}" if self.error else "")
+
+    def _nothing_done(self) -> str:
+        """Why every file failed, if every file did."""
+        failed = self._told["failed"] if self._told else ()
+        if not failed or len(failed) < self._total:
+            return ""
+        return f"every file failed, the first with: {failed[0]['reason']}"
 
     def cancel(self) -> None:
         """What is done stays; one that has ended is left as it is."""
@@ -123,7 +135,10 @@ class Job(Around):
         lists = ("failed", "later", "needs_a_person", "notes")
         rows = {
             name: [
-                {key: self._plain(one) for key, one in row.items()}
+                {
+                    key: LABELS.get(one, one) if key == "stage" else self._plain(one)
+                    for key, one in row.items()
+                }
                 for row in self._told[name][:_ROWS]
             ]
             for name in lists

@@ -9,28 +9,33 @@ from dataclasses import replace
 
 from enhance.service.engine import Engine
 from enhance.service.gathering import Full
+from enhance.stop import Stop
 from stages.captioners import Answer, Attempt, Captioner, Request
 from stages.drafter import Options
 from stages.llm import Manner
 from stages.resident import Resident
 
+_LOOKS = 0.5  # seconds between looks whether the job is to end
 _PATIENCE = 0.05  # seconds until a full queue is asked again
 
 
 class Lent(Resident):
     """A captioner in this process that is not this run's own."""
 
-    def __init__(self, options: Options, engine: Engine) -> None:
-        """Called in any thread but that of the engine's loop."""
+    def __init__(self, options: Options, engine: Engine, stop: Stop) -> None:
+        """Called in any thread but that of the engine's loop; waits for the model until `stop`."""
         super().__init__(options, lambda: engine.device, engine.cores)
-        self._engine = engine
+        self._engine, self._stop = engine, stop
         self._shared: Captioner | None = None
 
     def load(self) -> Captioner:
         if self._shared is None:
             loop = self._engine.loop
             assert loop is not None
-            asyncio.run_coroutine_threadsafe(self._engine.loaded(), loop).result()
+            loaded = asyncio.run_coroutine_threadsafe(self._engine.loaded(), loop)
+            while not wait([loaded], _LOOKS).done:
+                self._stop.heed()
+            loaded.result()
             self._shared = _Shared(self._engine, self._options, loop)
         return self._shared
 

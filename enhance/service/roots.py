@@ -40,15 +40,21 @@ class Roots:
         return self._found(name, lambda path: _is_file(path, IMAGES))
 
     def dataset(self, name: str) -> tuple[Path, Path | None] | None:
-        """(a folder, the one image or video in it that is meant or None for all), of the path of
-        either; None as above. A file belongs to the nearest folder that was captioned."""
+        """(a dataset, the file or folder in it that is meant or None for all of it), of the path of
+        a folder, an image or a video; None as above. All belongs to the nearest folder that was
+        captioned as a whole: another one would take the texts there for a person's."""
         path = self._found(name, lambda path: path.is_dir() or _is_file(path, MEDIA))
         if path is None:
             return None
-        if path.is_dir():
-            return path, None
-        above = [one for one in path.parents if self._holds(one)]
-        return next((one for one in above if (one / FOLDER).is_dir()), path.parent), path
+        own = path if path.is_dir() else path.parent
+        above = [one for one in (own, *own.parents) if self._holds(one)]
+        dataset = next((one for one in above if (one / FOLDER).is_dir()), own)
+        return dataset, None if dataset == path else path
+
+    def captioned_below(self, folder: Path) -> list[str]:
+        """The folders below one that were captioned by themselves, as they are called there."""
+        inner = (Path(parent) for parent, folders, _ in os.walk(folder) if FOLDER in folders)
+        return sorted(str(one.relative_to(folder)) for one in inner if one != folder)
 
     def escape(self, folder: Path) -> Path | None:
         """The first link below a folder that leads out of the roots: whoever reads and writes there

@@ -4,6 +4,7 @@ be. None names files, servers or models, costs more than one answer a file, or r
 from __future__ import annotations
 
 import typing
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -65,8 +66,16 @@ def spelled(name: str, value: Any) -> list[str]:
     else:
         good = "string" in kinds and _is_text(value)
     if not good:
-        raise ValueError(f"{name} must be {schema['description']}")
+        raise ValueError(f"{name} must be {_wanted(schema)}")
     return spell(name, value)
+
+
+def _wanted(schema: Mapping[str, Any]) -> str:
+    """As in "a whole number from 0 to 256"."""
+    said = " or ".join(_SAID[kind] for kind in schema["type"] if kind != "null")
+    if "maximum" in schema:
+        said += f" from {schema.get('minimum', 0):g} to {schema['maximum']:.0f}"
+    return said
 
 
 def _is_text(value: object) -> bool:

@@ -159,6 +159,7 @@ CHAT = shape(
         "top_k": or_null(_TOP_K),
         "stream": or_null(YES),
         "stream_options": _OPTIONS,
+        "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 1},
     },
     messages=array(shape({"content": _CONTENT}, role=one_of(*ROLES)), minItems=1),
 )
