@@ -58,6 +58,11 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return host, int(port)
+
     def stop(self, by: int = signal.SIGTERM) -> int:
         """Its exit status."""
         if self.process.poll() is None:
@@ -114,8 +119,7 @@ def uri(data: bytes) -> str:
 
 def sent(service: Service, data: bytes, wait: float = 30) -> tuple[int, str]:
     """(status, all that is answered) to bytes as they are; 0 for none. The client sends no more."""
-    host, _, port = service.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=wait) as client:
+    with socket.create_connection(service.address, timeout=wait) as client:
         answer = b""
         with contextlib.suppress(OSError):  # it hung up on what it would not read
             client.sendall(data)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import draw_scenes, run
+from doors import FLORENCE, draw_scenes, run
 from serving import JOYCAPTION, Service, ready
 
 GREEDY = {"temperature": 0, "prompt": "Describe this image."}
@@ -143,6 +143,41 @@ def test_what_cannot_be_understood_is_refused(service: Service, body: Any, said:
     status, told = service.post("/caption", body)
     assert status == 400, told
     assert said in told["error"]
+
+
+def test_at_all_addresses_it_is_asked_by_any_of_them_with_a_token_and_by_no_other_name(
+    folder: Path,
+) -> None:
+    flags = ("--host", "0.0.0.0", "--allow_host", "gpu-box")
+    with Service(folder, *flags, env={"CAPTION_TOKEN": "t0ken"}) as service:
+        key = {"Authorization": "Bearer t0ken"}
+        for host in ("192.0.2.7:5000", "[2001:db8::1]:5000", "127.0.0.1", "gpu-box:5000"):
+            assert service.get("/prompts", Host=host, **key)[0] == 200
+            assert service.get("/prompts", Host=host)[0] == 401
+        for host in ("evil.example", "192.0.2.7.evil.example", "1"):
+            status, told = service.get("/prompts", Host=host, **key)
+            assert status == 421
+            assert told["error"].startswith(f"{host} is not served here")
+
+
+def test_options_that_are_not_asked_for_are_not_added(service: Service) -> None:
+    _, told = service.get("/prompts")
+    for style, prompt in told["prompts"].items():
+        for options in ([], None):
+            body = {"image_path": "00 é.png", "style": style, "extra_options": options}
+            status, told = service.post("/caption", body)
+            assert (status, told["prompt_used"]) == (200, prompt)
+
+
+def test_a_model_that_takes_tasks_captions_for_the_page_whatever_style_it_sends(
+    folder: Path,
+) -> None:
+    with Service(folder, "--model", FLORENCE) as service:
+        for wish in ({"style": "Descriptive"}, {"caption_type": "MidJourney"}, {}):
+            status, told = service.post("/caption", {"image_path": "00 é.png", **wish})
+            assert status == 200, told
+            assert told["prompt_used"] == "<MORE_DETAILED_CAPTION>"
+            assert told["caption"].startswith("The image shows")
 
 
 def test_a_link_within_the_roots_is_followed(service: Service, right: dict[str, str]) -> None:

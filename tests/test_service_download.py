@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,3 +187,36 @@ def test_one_format_of_the_weights_is_needed_and_code_only_where_it_is_trusted(
     here: list[str], code: bool, wanted: list[str]
 ) -> None:
     assert needed(here, code) == wanted
+
+
+def test_who_waits_for_a_model_that_comes_slowly_may_give_up_and_is_told_when_the_service_stops(
+    folder: Path, tmp_path: Path
+) -> None:
+    with (
+        Hub(pace=60) as hub,
+        Service(folder, "--model", REPOSITORY, env=hub.environment(tmp_path / "hub")) as service,
+        ThreadPoolExecutor() as pool,
+    ):
+        _, job = service.post("/enhance", {"path": str(folder), "until": "generated"})
+        polled(service, "downloading")
+        waiting = pool.submit(service.post, "/caption", ASKED)
+        while service.get(f"/jobs/{job['id']}")[1]["status"] != "running":
+            time.sleep(0.05)
+        assert service.call("DELETE", f"/jobs/{job['id']}")[0] == 200
+        for _ in range(200):
+            told = service.get(f"/jobs/{job['id']}")[1]
+            if told["status"] == "cancelled":
+                break
+            time.sleep(0.05)
+        assert (told["status"], told["error"]) == ("cancelled", None)
+        with socket.create_connection(service.address) as half:
+            half.sendall(
+                b"POST /caption HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{"
+            )
+            assert service.stop() == 0
+            status, told = waiting.result(30)
+            assert (status, told) == (503, {"error": "the service stops"})
+            assert b"503" in half.recv(4096)
+        time.sleep(0.2)
+        assert not [line for line in service.said if "Traceback" in line]
+        assert "stopping: what is under way has 20 seconds\n" in service.said
