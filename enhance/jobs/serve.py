@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 TOKEN = "CAPTION_TOKEN"
 MODEL = "fancyfeast/llama-joycaption-beta-one-hf-llava"
 _DRAIN = 20  # seconds that requests under way have when it is stopped
-_STOPS = b"stopping: what is under way has 20 seconds\n"
+_STOPS = b"stopping: what is under way has 20 seconds (Ctrl-C again: none)\n"
 _LAST = 24.0  # and a batch that takes longer still; what is killed in a job is made again
 
 
@@ -102,6 +102,8 @@ def main(argv: Sequence[str]) -> int:
             """Jobs hear of it now, not once all requests are answered."""
             jobs.stop()
             engine.stop()
+            if self.should_exit and sig == signal.SIGINT:
+                os._exit(130)  # somebody will not wait; what is written is whole at any instant
             if not self.should_exit:
                 end = threading.Timer(_LAST, _end)
                 end.daemon = True
