@@ -86,6 +86,7 @@ def service(engine: Engine, jobs: Jobs, roots: Roots, rules: Rules, gpus: int = 
             Route("/batch_caption", _told(joy.batch), methods=["POST"]),
             Route("/shutdown", shutdown, methods=["POST"]),
             Route("/v1/models", chat.models, methods=["GET"]),
+            Route("/v1/models/{id:path}", chat.model, methods=["GET"]),
             Route("/v1/chat/completions", _told(chat.completions, refused), methods=["POST"]),
             Route("/enhance", _told(enhancing.begin), methods=["POST"]),
             Route("/jobs", enhancing.all, methods=["GET"]),

@@ -40,21 +40,29 @@ class Chat:
         self._began = int(time.time())
 
     async def models(self, _: Request) -> Json:
-        one = {
-            "id": self._engine.name,
-            "object": "model",
-            "created": self._began,
-            "owned_by": "enhance",
-        }
-        return Json({"object": "list", "data": [one]})
+        return Json({"object": "list", "data": [self._model]})
+
+    async def model(self, request: Request) -> Response:
+        return self._unknown(request.path_params["id"]) or Json(self._model)
+
+    @property
+    def _model(self) -> dict[str, Any]:
+        name = self._engine.name
+        return {"id": name, "object": "model", "created": self._began, "owned_by": "enhance"}
+
+    def _unknown(self, name: object) -> Response | None:
+        """What is answered of a model that is not served."""
+        if name == self._engine.name:
+            return None
+        said = f"The model {str(name)[:200]!r} does not exist; {self._engine.name} does"
+        return refused(404, said, "model", "model_not_found")
 
     async def completions(self, request: Request) -> Response:
         try:
             body = await read_object(request)
-            model = body.get("model")
-            if model not in (None, "", self._engine.name):
-                said = f"The model {str(model)[:200]!r} does not exist; {self._engine.name} does"
-                return refused(404, said, "model", "model_not_found")
+            unknown = self._unknown(body.get("model"))
+            if body.get("model") not in (None, "") and unknown is not None:
+                return unknown
             prompt, uris = _shown(body.get("messages"))
             manner = _manner(body)
             streams, counted = _streams(body)

@@ -12,6 +12,7 @@ from enhance.service.shapes import ERROR, OPENAI_ERROR, Shape
 _GUARDED = {"401": ERROR, "403": ERROR, "421": ERROR}
 _READ = {**_GUARDED, "400": ERROR, "413": ERROR}
 _FAILS = {**_READ, "404": ERROR, "500": shapes.NO_CAPTION, "503": ERROR}
+_OPENAIS = dict.fromkeys(_GUARDED, OPENAI_ERROR)
 _UNKNOWN = {"404": ERROR}
 _REFUSES = dict.fromkeys((*_READ, "404", "500", "503"), OPENAI_ERROR)
 
@@ -30,8 +31,10 @@ def description(allow_shutdown: bool, token: bool = False) -> dict[str, Any]:
             "post": _post("Captions of files", shapes.BATCH, shapes.BATCHED, _FAILS)
         },
         "/shutdown": {"post": _answers("Stops the service", {**_GUARDED, **stopped})},
-        "/v1/models": {
-            "get": _get("The model", shapes.MODELS, dict.fromkeys(_GUARDED, OPENAI_ERROR))
+        "/v1/models": {"get": _get("The model", shapes.MODELS, _OPENAIS)},
+        "/v1/models/{id}": {
+            "parameters": [_ID],
+            "get": _get("The model", shapes.MODEL, {**_OPENAIS, "404": OPENAI_ERROR}),
         },
         "/v1/chat/completions": {"post": _chat()},
         "/enhance": {"post": _begun()},

@@ -188,8 +188,8 @@ _CHUNK = shape(
 )
 _SENT = {"contentMediaType": "application/json", "contentSchema": _CHUNK}
 EVENT = shape(data={**TEXT, "anyOf": [{"const": "[DONE]"}, _SENT]})
-_MODEL = shape(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
-MODELS = shape(object={"const": "list"}, data=array(_MODEL, minItems=1))
+MODEL = shape(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
+MODELS = shape(object={"const": "list"}, data=array(MODEL, minItems=1))
 
 # Jobs.
 ENHANCE = {**shape(dict(SETTINGS), path=_PATH), "additionalProperties": False}
