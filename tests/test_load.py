@@ -331,3 +331,26 @@ def test_a_file_that_is_named_still_shares_its_captions_with_none(
     shutil.copy(few / "one.png", few / "one.jpg")
     line = refusal(capsys, "--dataset_dir", few, "--files", "one.png")
     assert "one.jpg and one.png would share one caption file" in line
+
+
+def test_a_dataset_within_another_is_told_before_its_texts_count_as_written_by_hand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_scenes(tmp_path, ["a.png", "sub/b.png", "sub/deep/c.png"])
+    flags = (*local_models(), "--dry_run")
+    assert run_here("--dataset_dir", tmp_path, *local_models(), "--until", "generated") == 0
+    assert "captioned" not in capsys.readouterr().err
+    sub = tmp_path / "sub"
+    assert run_here("--dataset_dir", sub, *flags) == 0
+    told = capsys.readouterr().err
+    assert f"{tmp_path} was captioned as a whole: its texts in sub count as yours here" in told
+    advised = ("--dataset_dir", tmp_path, "--files", sub)
+    assert " ".join(map(str, advised)) in told
+    assert run_here(*advised, *flags) == 0
+    said = capsys.readouterr()
+    assert "count as yours" not in said.err
+    assert "2 kept: up to date" in said.out
+
+    (tmp_path / ".enhance").rename(sub / "deep" / ".enhance")
+    assert run_here("--dataset_dir", tmp_path, *flags) == 0
+    assert "captioned by themselves before: sub/deep; their texts count" in capsys.readouterr().err
