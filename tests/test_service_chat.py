@@ -172,6 +172,7 @@ def test_the_description_tells_all_routes(service: Service) -> None:
         for method in methods.keys() - {"parameters"}:
             status, answer = service.call(method.upper(), path)
             assert status != 405
+            assert service.headers["Server-Timing"].startswith("total;dur=")
             known = (answer == {"error": "no such job"}, "does not exist" in str(answer))
             assert status != 404 or any(known), path
     assert service.get("/docs")[0] == 404

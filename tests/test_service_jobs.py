@@ -411,6 +411,15 @@ def test_a_job_of_which_every_file_failed_has_failed(service: Service, folder: P
     assert told["report"]["failed"][0]["stage"] == "draft"
 
 
+def test_why_a_job_failed_tells_no_folder_of_the_machine(service: Service, folder: Path) -> None:
+    rules = 'rules = "/somewhere/else/mine.txt"\n'
+    (folder / "caption.toml").write_text(rules)
+    told = awaited(service, begun(service, folder))
+    assert (told["status"], "mine.txt" in told["error"]) == ("failed", True)
+    assert "/somewhere" not in told["error"]
+    assert str(folder.parent) not in told["error"]
+
+
 def test_without_a_language_model_nothing_is_merged_and_none_is_fetched(tmp_path: Path) -> None:
     draw_scenes(tmp_path, ["a.png"])
     with Service(tmp_path) as service:
