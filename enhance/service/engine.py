@@ -148,13 +148,15 @@ class Engine:
         if not self.ready:
             raise Fatal(self._failure)
 
-    async def caption(self, pictures: Sequence[Picture], prompt: str, manner: Manner) -> Answer:
+    async def caption(
+        self, pictures: Sequence[Picture], prompt: str, manner: Manner, patient: bool = False
+    ) -> Answer:
         """About one picture, or several where the captioner sees them together. Raises Unusable for
         a picture that cannot be read, TooLong for a prompt; Unanswered, Full, Stopping, Fatal."""
         await self.loaded()
         images = tuple([await self._opened(one) for one in pictures])
         request = Request(images[0], prompt, images if len(images) > 1 else ())
-        return await self.gathering.answer(request, Attempt(manner=manner))
+        return await self.gathering.answer(request, Attempt(manner=manner), patient)
 
     async def _opened(self, picture: Picture) -> Any:
         size = self.captioner.size

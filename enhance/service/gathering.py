@@ -17,6 +17,8 @@ from stages.sample import Fatal, Unavailable, Unusable
 
 log = logging.getLogger(__name__)
 
+_PATIENCE = 0.05  # seconds until a full queue is looked at again
+
 Ask = Callable[[Sequence[Request], Attempt], list[Answer]]
 
 
@@ -63,8 +65,11 @@ class Gathering:
     def length(self) -> int:
         return len(self._waiting)
 
-    async def answer(self, request: Request, attempt: Attempt) -> Answer:
-        """Raises Full, Stopping; Unusable, Unanswered or MemoryError for this request alone."""
+    async def answer(self, request: Request, attempt: Attempt, patient: bool = False) -> Answer:
+        """`patient`: it waits while the queue is full, since it is one of many of its client.
+        Raises Full, Stopping; Unusable, Unanswered or MemoryError for this request alone."""
+        while patient and not self._stopping and len(self._waiting) >= self._longest:
+            await asyncio.sleep(_PATIENCE)
         if self._stopping:
             raise Stopping
         if len(self._waiting) >= self._longest:

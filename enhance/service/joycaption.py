@@ -16,13 +16,13 @@ from typing import Any
 
 from starlette.requests import Request
 
-from enhance.service.engine import Engine, Picture
-from enhance.service.gathering import Full, Unanswered
+from enhance.service.engine import Engine
+from enhance.service.gathering import Unanswered
 from enhance.service.leaving import unless_gone
 from enhance.service.roots import Missing, Roots
 from enhance.service.shapes import LONGEST, MOST_FILES, MOST_TOKENS
 from enhance.service.told import Json, failed, without_paths
-from stages.answer import Answer, TooLong
+from stages.answer import TooLong
 from stages.joy import Wish, builder
 from stages.llm import Manner
 from stages.sample import Fatal, Unavailable, Unusable
@@ -120,7 +120,7 @@ class JoyCaption:
             async with room:
                 try:
                     picture = partial(self._roots.open, path)
-                    answer = await self._patiently(picture, prompt, manner)
+                    answer = await self._engine.caption([picture], prompt, manner, patient=True)
                 except Missing:
                     return missing
                 except _FAILS as error:
@@ -145,13 +145,6 @@ class JoyCaption:
                 "prompt_used": prompt,
             }
         )
-
-    async def _patiently(self, picture: Picture, prompt: str, manner: Manner) -> Answer:
-        while True:
-            try:
-                return await self._engine.caption([picture], prompt, manner)
-            except Full:  # one request for many waits for the others
-                await asyncio.sleep(0.05)
 
     async def _prompt(self, wish: str | Wish) -> str:
         """What the model is asked. Raises Fatal if it cannot be loaded, Wrong for what it cannot be

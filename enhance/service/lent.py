@@ -8,7 +8,6 @@ from concurrent.futures import wait
 from dataclasses import replace
 
 from enhance.service.engine import Engine
-from enhance.service.gathering import Full
 from enhance.stop import Stop
 from stages.captioners import Answer, Attempt, Captioner, Request
 from stages.drafter import Options
@@ -16,7 +15,6 @@ from stages.llm import Manner
 from stages.resident import Resident
 
 _LOOKS = 0.5  # seconds between looks whether the job is to end
-_PATIENCE = 0.05  # seconds until a full queue is asked again
 
 
 class Lent(Resident):
@@ -64,14 +62,10 @@ class _Shared:
     def __call__(self, requests: Sequence[Request], attempt: Attempt) -> list[Answer]:
         own = replace(attempt, manner=self._manner)
         asked = [
-            asyncio.run_coroutine_threadsafe(self._answer(one, own), self._loop) for one in requests
+            asyncio.run_coroutine_threadsafe(
+                self._engine.gathering.answer(one, own, patient=True), self._loop
+            )
+            for one in requests
         ]
         wait(asked)
         return [one.result() for one in asked]
-
-    async def _answer(self, request: Request, attempt: Attempt) -> Answer:
-        while True:
-            try:
-                return await self._engine.gathering.answer(request, attempt)
-            except Full:  # clients that cannot wait go first
-                await asyncio.sleep(_PATIENCE)

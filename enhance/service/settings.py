@@ -26,8 +26,10 @@ _MAY = {
     "run": ("until",),
 }
 # So much one client may have at once.
-_MOST = {"max_new_tokens": 4096, "max_tokens": 4096, "frames": 256}
-_LARGEST, _LONGEST, _LIST = 1_000_000, 100_000, 1000
+LONGEST = 100_000  # characters of a text in a request
+MOST_TOKENS = 4096
+_MOST = {"max_new_tokens": MOST_TOKENS, "max_tokens": MOST_TOKENS, "frames": 256}
+_LARGEST, _LIST = 1_000_000, 1000
 _KINDS = {bool: "boolean", int: "integer", float: "number", str: "string"}
 _SAID = {
     "boolean": "true or false",
@@ -80,7 +82,7 @@ def _wanted(schema: Mapping[str, Any]) -> str:
 
 def _is_text(value: object) -> bool:
     """No half of a character, which no file could hold."""
-    if not isinstance(value, str) or len(value) > _LONGEST or "\0" in value:
+    if not isinstance(value, str) or len(value) > LONGEST or "\0" in value:
         return False
     return not any("\ud800" <= letter <= "\udfff" for letter in value)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from enhance.service.settings import LONGEST as LONGEST
+from enhance.service.settings import MOST_TOKENS as MOST_TOKENS
 from enhance.service.settings import SETTINGS
 
 Shape = dict[str, Any]
 
-LONGEST = 100_000  # characters of a text in a request
 MOST_FILES = 10_000
-MOST_TOKENS = 4096
 ROLES = ("system", "developer", "user", "assistant")
 
 
